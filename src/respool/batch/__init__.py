@@ -1,0 +1,1 @@
+"""The batch half: jobs of many items, pushed through whatever breaks on the way."""

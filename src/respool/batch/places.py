@@ -1,0 +1,97 @@
+"""Where a spool keeps what: one file per noun, all of it derived from the database's path.
+
+    .respool/                     0700, ignores itself in git
+      spool.db                    the database (and SQLite's -wal and -shm)
+      spool.db.lock               held by the runner for as long as it lives
+      spool.db.write.lock         held by whoever writes, for one transaction
+      spool.db.files/
+        attempts/0012/12345-2/    of item 12345, attempt 2: started, result.json, output.log
+        results/ab/abcd...        results above 64 KB, named by their content
+        sessions/NONCE/           one file per worker process of a runner's session
+        backups/                  made by the doctor before it repairs
+      pace/                       rate limits and cool-downs, shared by every spool in this folder
+      rehearsal/                  the same again, for rehearsed runs, so that they never mix with real ones
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+DATABASE = "spool.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """All paths of one spool. Nothing is created by asking."""
+
+    database: Path
+
+    @classmethod
+    def at(cls, path: str | os.PathLike[str]) -> Places:
+        """The places of the spool at `path`: a database file, or a folder that holds (or will hold) one."""
+        given = Path(path).absolute()
+        is_folder = given.is_dir() or str(path).endswith(os.sep)
+        return cls(given / DATABASE if is_folder else given)
+
+    @classmethod
+    def nearest(cls, start: Path | None = None) -> Places:
+        """`.respool/` beside the nearest pyproject.toml at or above `start`, else in `start` (the working folder)."""
+        here = (start or Path.cwd()).absolute()
+        for folder in (here, *here.parents):
+            if (folder / "pyproject.toml").is_file():
+                return cls(folder / ".respool" / DATABASE)
+        return cls(here / ".respool" / DATABASE)
+
+    @property
+    def folder(self) -> Path:
+        return self.database.parent
+
+    @property
+    def owner_lock(self) -> Path:
+        return self.database.with_name(self.database.name + ".lock")
+
+    @property
+    def write_lock(self) -> Path:
+        return self.database.with_name(self.database.name + ".write.lock")
+
+    @property
+    def files(self) -> Path:
+        return self.database.with_name(self.database.name + ".files")
+
+    @property
+    def pace(self) -> Path:
+        return self.folder / "pace"
+
+    @property
+    def backups(self) -> Path:
+        return self.files / "backups"
+
+    @property
+    def attempts(self) -> Path:
+        return self.files / "attempts"
+
+    @property
+    def sessions(self) -> Path:
+        return self.files / "sessions"
+
+    @property
+    def results(self) -> Path:
+        return self.files / "results"
+
+    def attempt(self, item: int, number: int) -> Path:
+        """The folder of one attempt: `started`, `result.json`, `output.log`."""
+        return self.attempts / f"{item // 1000:04d}" / f"{item}-{number}"
+
+    def result(self, digest: str) -> Path:
+        """The file of a large result, named by the digest of its content."""
+        return self.results / digest[:2] / digest
+
+    def session(self, nonce: str) -> Path:
+        """The folder of one runner's session."""
+        return self.sessions / nonce
+
+    def rehearsal(self) -> Places:
+        """The spool of rehearsed runs beside this one."""
+        return Places(self.folder / "rehearsal" / self.database.name)

@@ -1,0 +1,193 @@
+"""Files that are either old or new, and locks that die with their owner.
+
+Everything that must survive a crash is written here: to a temporary name in the same folder, then renamed. Locks are
+`flock` locks on files of their own: the kernel frees them on any death of the process, so nobody ever has to judge
+whether an owner is still alive by its age or its process number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows: the cassette half works there, what needs a lock says so
+    fcntl = None  # type: ignore[assignment]
+
+from respool.errors import UsageError
+
+_NETWORK_FILE_SYSTEMS = frozenset(
+    "nfs nfs3 nfs4 cifs smb smbfs smb2 smb3 afs ncpfs glusterfs ceph fuse.sshfs fuse.glusterfs fuse.s3fs lustre beegfs 9p"
+    " webdav davfs fuse.davfs2 gpfs ocfs2 gfs2 fuse.rclone".split()
+)
+
+
+def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600, durable: bool = True) -> None:
+    """Replace the content of `path` so that a reader, at any moment and after any crash, sees the old or the new.
+
+    `durable` also waits for the disk, file and folder: needed against power loss, not against the death of a process.
+    """
+    content = data.encode("utf-8") if isinstance(data, str) else data
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def private_folder(folder: Path) -> Path:
+    """Make `folder` (0700, with parents) if it is not there, and return it."""
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def ignore_in_git(folder: Path) -> None:
+    """Make git ignore `folder` and all that is in it, without touching any file outside of it."""
+    marker = folder / ".gitignore"
+    if not marker.exists():
+        write_atomic(marker, "*\n", mode=0o644, durable=False)
+
+
+def network_file_system(path: Path) -> str | None:
+    """The type of the network file system that holds `path`, or None if it is a local one (or cannot be told)."""
+    existing = path.absolute()
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    best, kind = "", ""
+    place = os.path.realpath(existing)
+    for line in mounts:
+        fields = line.split(" ")
+        if len(fields) < 3:
+            continue
+        point = fields[1].encode().decode("unicode_escape")
+        inside = place == point or place.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, fields[2]
+    return kind if kind in _NETWORK_FILE_SYSTEMS else None
+
+
+class FileLock:
+    """An exclusive lock that the kernel frees when its holder dies, however it dies.
+
+    The file's content tells who holds it (pid, host, since); it is information for people, never the lock itself.
+    The lock is not inherited: the descriptor is close-on-exec, and a forked child closes it.
+
+    >>> import tempfile
+    >>> lock = FileLock(Path(tempfile.mkdtemp()) / "spool.lock")
+    >>> lock.acquire(), FileLock(lock.path).acquire()
+    (True, False)
+    >>> lock.release()
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+        self._owner_pid = 0
+
+    @property
+    def held(self) -> bool:
+        """Whether this object, in this process, holds the lock."""
+        return self._descriptor is not None and self._owner_pid == os.getpid()
+
+    def acquire(self, *, blocking: bool = False, holder: dict[str, Any] | None = None) -> bool:
+        """Take the lock; False if somebody else has it and `blocking` is off. `holder` is kept for people to read."""
+        if fcntl is None:
+            raise UsageError("locks need a POSIX system", why="this platform has no flock()")
+        if self.held:
+            return True
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if blocking else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor, self._owner_pid = descriptor, os.getpid()
+        _close_in_children(self)
+        if holder is not None:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        return True
+
+    def release(self) -> None:
+        """Give the lock back. Does nothing if this process does not hold it."""
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            _OPEN.discard(self)
+            os.close(descriptor)
+
+    def holder(self) -> dict[str, Any]:
+        """What the present or last holder wrote about itself; empty if nothing readable is there."""
+        try:
+            found = json.loads(self.path.read_bytes() or b"{}")
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def is_free(self) -> bool:
+        """Whether nobody holds the lock at this moment (this process included)."""
+        if self.held or not self.path.exists():
+            return not self.held
+        probe = FileLock(self.path)
+        free = probe.acquire()
+        probe.release()
+        return free
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Hold the lock for the length of a `with` block, waiting for it."""
+        self.acquire(blocking=True)
+        try:
+            yield
+        finally:
+            self.release()
+
+
+_OPEN: set[FileLock] = set()
+_REGISTERED = False
+
+
+def _close_in_children(lock: FileLock) -> None:
+    """A forked child that keeps the descriptor would keep a dead owner's lock alive: close it there."""
+    global _REGISTERED
+    _OPEN.add(lock)
+    if not _REGISTERED and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_forget_all)
+        _REGISTERED = True
+
+
+def _forget_all() -> None:
+    for lock in list(_OPEN):
+        lock.release()
