@@ -1,0 +1,66 @@
+"""The receipt of an attempt: `result.json`, written beside the work before anybody is told of its outcome.
+
+A runner that was killed between an answer and its commit left receipts behind; the next runner adopts what they say
+instead of paying for the same call again. The file is one JSON object:
+
+    {"spool": str, "item": int, "attempt": int, "nonce": str, "fingerprint": str, "digest": str, "outcome": {...}}
+
+`outcome` is what `model.outcome_to_data` gives, `digest` is `canonical.digest` of its canonical JSON text. Whoever
+writes such a file without this module (the shim of commands) writes exactly this.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from respool import canonical
+from respool.batch.model import Attempt, Outcome, outcome_from_data, outcome_to_data
+from respool.files import private_folder, write_atomic
+
+NAME = "result.json"
+
+
+def write_receipt(folder: Path, spool_id: str, attempt: Attempt, outcome: Outcome, durable: bool = False) -> None:
+    """Put the outcome of `attempt` into `folder` (made if missing): whole, or not at all.
+
+    `durable` also waits for the disk: needed against power loss, not against the death of a process. Raises OSError
+    when the disk does not take it, and canonical.NotCanonical for an outcome that no JSON text can hold.
+    """
+    data = _header(spool_id, attempt)
+    data["outcome"] = outcome_to_data(outcome)
+    data["digest"] = canonical.digest(canonical.encode(data["outcome"]))
+    content = canonical.encode(data)
+    try:
+        write_atomic(folder / NAME, content, durable=durable)
+    except FileNotFoundError:
+        write_atomic(private_folder(folder) / NAME, content, durable=durable)
+
+
+def read_receipt(folder: Path, spool_id: str, attempt: Attempt) -> Outcome | None:
+    """The outcome that `attempt` left in `folder`, or None if there is none that can be trusted.
+
+    Not trusted: a file that is torn or altered (its digest tells), that belongs to another spool, item or attempt, to
+    another session, or to another payload.
+    """
+    try:
+        data = canonical.decode((folder / NAME).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError, canonical.NotCanonical):
+        return None
+    if not isinstance(data, dict) or not isinstance(data.get("outcome"), dict):
+        return None
+    expected = _header(spool_id, attempt)
+    expected["digest"] = canonical.digest(canonical.encode(data["outcome"]))
+    if any(data.get(name) != value for name, value in expected.items()):
+        return None
+    try:
+        return outcome_from_data(data["outcome"])
+    except ValueError:
+        return None
+
+
+def _header(spool_id: str, attempt: Attempt) -> dict[str, Any]:
+    return {
+        "spool": spool_id, "item": attempt.item, "attempt": attempt.number, "nonce": attempt.nonce,
+        "fingerprint": attempt.fingerprint,
+    }  # fmt: skip
