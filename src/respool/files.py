@@ -11,9 +11,11 @@ import contextlib
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 try:
     import fcntl
@@ -50,6 +52,15 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600, durable: b
         sync_folder(path.parent)
 
 
+def file_digest(path: Path) -> str:
+    """The digest of a file's content (BLAKE2b, 128 bits), read in pieces."""
+    state = blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            state.update(chunk)
+    return state.hexdigest()
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
@@ -57,6 +68,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def scratch_file() -> IO[bytes]:
+    """A file without a name, readable and writable, gone when it is closed."""
+    return tempfile.TemporaryFile()
 
 
 def private_folder(folder: Path) -> Path:

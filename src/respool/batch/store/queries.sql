@@ -1,0 +1,449 @@
+-- Every statement that respool sends, by name. Parameters are positional.
+
+-- name: insert_spool
+INSERT INTO spool (id, created_at) VALUES (?, ?);
+
+-- name: spool_id
+SELECT id FROM spool;
+
+-- ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: insert_session
+INSERT INTO sessions (nonce, pid, host, workers, started_at) VALUES (?, ?, ?, ?, ?);
+
+-- name: end_session
+UPDATE sessions SET ended_at = ?, ending = ? WHERE id = ?;
+
+-- name: open_sessions
+SELECT id, nonce, pid, host, started_at FROM sessions WHERE ended_at IS NULL AND id <> ?;
+
+-- name: latest_session
+SELECT nonce, pid, host, workers, started_at, ended_at, ending FROM sessions ORDER BY id DESC LIMIT 1;
+
+-- ── claiming ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: candidates_due
+SELECT i.id, i.key, i.fingerprint, i.attempts, p.payload, i.failures, i.crashes, i.waited, i.runner_deaths
+FROM items i JOIN payloads p ON p.item_id = i.id
+WHERE i.job_id = ? AND i.state = 'pending' AND i.not_before > 0 AND i.not_before <= ?
+ORDER BY i.not_before, i.position LIMIT ?;
+
+-- name: candidates_fresh
+SELECT i.id, i.key, i.fingerprint, i.attempts, p.payload, i.failures, i.crashes, i.waited, i.runner_deaths
+FROM items i JOIN payloads p ON p.item_id = i.id
+WHERE i.job_id = ? AND i.state = 'pending' AND i.not_before = 0
+ORDER BY i.position LIMIT ?;
+
+-- name: candidates_selected
+SELECT i.id, i.key, i.fingerprint, i.attempts, p.payload, i.failures, i.crashes, i.waited, i.runner_deaths
+FROM json_each(?) s JOIN items i ON i.id = s.value JOIN payloads p ON p.item_id = i.id
+WHERE i.state = 'pending' AND i.not_before <= ? AND i.led_by IS NULL
+ORDER BY i.position LIMIT ?;
+
+-- name: same_fingerprint
+SELECT o.fingerprint, o.id, o.state, o.result_item, o.result_attempt, o.job_id, o.generation, r.outputs
+FROM json_each(?) f JOIN items o ON o.fingerprint = f.value AND o.state IN ('done', 'running')
+LEFT JOIN results r ON r.item_id = o.result_item AND r.number = o.result_attempt;
+
+-- name: archived_fingerprint
+SELECT a.fingerprint, a.item_id, a.number, a.job_id, a.generation, r.outputs
+FROM json_each(?) f JOIN archive a ON a.fingerprint = f.value
+LEFT JOIN results r ON r.item_id = a.item_id AND r.number = a.number;
+
+-- name: any_archive
+SELECT EXISTS (SELECT 1 FROM archive);
+
+-- name: start_item
+UPDATE items SET state = 'running', attempts = ?, not_before = 0, led_by = NULL, ended_at = NULL
+WHERE id = ? AND state = 'pending';
+
+-- name: start_attempt
+INSERT INTO attempts (item_id, number, session_id, started_at) VALUES (?, ?, ?, ?);
+
+-- name: cache_item
+UPDATE items SET state = 'cached', result_item = ?, result_attempt = ?, ended_at = ?, kind = NULL, message = NULL,
+  not_before = 0, led_by = NULL
+WHERE id = ? AND state = 'pending';
+
+-- name: follow_item
+UPDATE items SET led_by = ?, not_before = 4611686018427387904 WHERE id = ? AND state = 'pending';
+
+-- name: next_due
+SELECT min(not_before) FROM items
+WHERE job_id = ? AND state = 'pending' AND not_before > 0 AND not_before < 4611686018427387904;
+
+-- ── settling ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: close_attempt_done
+UPDATE attempts SET ended_at = ?, outcome = 'done' WHERE item_id = ? AND number = ?;
+
+-- name: close_attempt
+UPDATE attempts SET ended_at = ?, outcome = ?, kind = ?, message = ?, detail = ? WHERE item_id = ? AND number = ?;
+
+-- name: settle_done
+UPDATE items SET state = 'done', result_item = id, result_attempt = attempts, ended_at = ?, kind = NULL, message = NULL,
+  reason = NULL, runner_deaths = 0
+WHERE id = ?;
+
+-- name: settle_item
+UPDATE items SET state = ?, reason = ?, kind = ?, message = ?, not_before = ?, failures = ?, crashes = ?, waited = ?,
+  runner_deaths = 0, ended_at = ?
+WHERE id = ?;
+
+-- name: insert_result
+INSERT INTO results (item_id, number, result, file, outputs, note) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: insert_event
+INSERT INTO events (at, job_id, item_id, attempt, type, data) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: followers_cached
+UPDATE items SET state = 'cached', result_item = ?, result_attempt = ?, ended_at = ?, led_by = NULL, not_before = 0,
+  kind = NULL, message = NULL
+WHERE led_by = ? AND state = 'pending' RETURNING id, job_id;
+
+-- name: followers_freed
+UPDATE items SET led_by = NULL, not_before = 0 WHERE led_by = ? AND state = 'pending';
+
+-- name: any_followers
+SELECT EXISTS (SELECT 1 FROM items WHERE led_by IS NOT NULL);
+
+-- name: mismatched_item
+UPDATE items SET state = 'pending', not_before = 0, result_item = NULL, result_attempt = NULL WHERE id = ?;
+
+-- name: give_back_streak
+UPDATE items SET state = 'pending', failures = 0, not_before = 0, reason = 'given back by the breaker'
+WHERE job_id = ? AND kind = ? AND state IN ('pending', 'failed') AND ended_at >= ?;
+
+-- ── jobs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: insert_job
+INSERT INTO jobs (name, task, version, settings, source, parent_id, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: update_job
+UPDATE jobs SET task = ?, version = ?, settings = ?, updated_at = ?, sealed_at = NULL WHERE id = ?;
+
+-- name: note_code
+UPDATE jobs SET source_digest = ?, code_changed_at = ? WHERE id = ?;
+
+-- name: seal_job
+UPDATE jobs SET sealed_at = ?, updated_at = ?, source = ?, cancelled_at = NULL, paused_at = NULL, paused_reason = NULL,
+  resume_at = NULL, skipped_reason = NULL, no_cache = ?, streak_kind = NULL, streak_count = 0
+WHERE id = ?;
+
+-- name: jobs
+SELECT id, name, task, version, settings, source, generation, created_at, updated_at, sealed_at, ended_at, paused_at,
+  paused_reason, resume_at, cancelled_at, skipped_reason, parent_id, source_digest
+FROM jobs ORDER BY id;
+
+-- name: job_by_id
+SELECT id, name, task, version, settings, source, generation, created_at, updated_at, sealed_at, ended_at, paused_at,
+  paused_reason, resume_at, cancelled_at, skipped_reason, parent_id, source_digest
+FROM jobs WHERE id = ?;
+
+-- name: job_by_name
+SELECT id, name, task, version, settings, source, generation, created_at, updated_at, sealed_at, ended_at, paused_at,
+  paused_reason, resume_at, cancelled_at, skipped_reason, parent_id, source_digest
+FROM jobs WHERE name = ?;
+
+-- name: job_facts
+SELECT sealed_at, revision, no_cache, streak_kind, streak_count, streak_since, code_changed_at FROM jobs WHERE id = ?;
+
+-- name: counts
+SELECT state, count(*) FROM items WHERE job_id = ? GROUP BY state;
+
+-- name: all_counts
+SELECT job_id, state, count(*) FROM items GROUP BY job_id, state;
+
+-- name: has_open_items
+SELECT EXISTS (SELECT 1 FROM items WHERE job_id = ? AND state IN ('pending', 'running'));
+
+-- name: has_state
+SELECT EXISTS (SELECT 1 FROM items WHERE job_id = ? AND state = ?);
+
+-- name: descendants
+WITH RECURSIVE family(id) AS (SELECT ? UNION SELECT j.id FROM jobs j JOIN family f ON j.parent_id = f.id)
+SELECT id FROM family;
+
+-- name: bump_revision
+UPDATE jobs SET revision = revision + 1, updated_at = ? WHERE id = ?;
+
+-- name: end_job
+UPDATE jobs SET ended_at = ?, updated_at = ? WHERE id = ?;
+
+-- name: reopen_job
+UPDATE jobs SET ended_at = NULL, updated_at = ? WHERE id = ?;
+
+-- name: pause_job
+UPDATE jobs SET paused_at = ?, paused_reason = ?, resume_at = ?, updated_at = ? WHERE id = ?;
+
+-- name: unpause_job
+UPDATE jobs SET paused_at = NULL, paused_reason = NULL, resume_at = NULL, streak_kind = NULL, streak_count = 0
+WHERE id = ? AND paused_at IS NOT NULL;
+
+-- name: save_streak
+UPDATE jobs SET streak_kind = ?, streak_count = ?, streak_since = ? WHERE id = ?;
+
+-- name: skip_job
+UPDATE jobs SET skipped_reason = ?, sealed_at = coalesce(sealed_at, ?), ended_at = ?, updated_at = ? WHERE id = ?;
+
+-- name: cancel_job
+UPDATE jobs SET cancelled_at = ?, updated_at = ? WHERE id = ?;
+
+-- name: cancel_items
+UPDATE items SET state = 'cancelled', reason = 'cancelled', not_before = 0, led_by = NULL, ended_at = ?
+WHERE job_id = ? AND state = 'pending';
+
+-- name: cancel_item
+UPDATE items SET state = 'cancelled', reason = 'cancelled', result_item = NULL, result_attempt = NULL, not_before = 0,
+  ended_at = ?
+WHERE id = ?;
+
+-- ── follow-ups ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: rules
+SELECT ordinal, task, version, settings, run_on, child_id, revision FROM rules WHERE job_id = ? ORDER BY ordinal;
+
+-- name: delete_rules
+DELETE FROM rules WHERE job_id = ? AND ordinal >= ?;
+
+-- name: save_rule
+INSERT INTO rules (job_id, ordinal, task, version, settings, run_on) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (job_id, ordinal) DO UPDATE SET
+  task = excluded.task, version = excluded.version, settings = excluded.settings, run_on = excluded.run_on,
+  child_id = CASE WHEN rules.task = excluded.task THEN rules.child_id END,
+  revision = CASE WHEN rules.task = excluded.task THEN rules.revision END;
+
+-- name: deliver_rule
+UPDATE rules SET child_id = ?, revision = ? WHERE job_id = ? AND ordinal = ?;
+
+-- name: undelivered_rules
+SELECT j.id, j.name, r.ordinal, r.task FROM jobs j JOIN rules r ON r.job_id = j.id
+WHERE j.ended_at IS NOT NULL AND (r.revision IS NULL OR r.revision <> j.revision)
+  AND (r.run_on = 'finish'
+       OR NOT EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state IN ('failed', 'cancelled')
+                      AND coalesce(i.reason, '') <> 'withdrawn'));
+
+-- name: expansion_item
+SELECT id, state, fingerprint FROM items WHERE job_id = ? AND key = '@items';
+
+-- name: results_of_job
+SELECT i.key, p.payload, r.result, r.file FROM items i JOIN payloads p ON p.item_id = i.id
+LEFT JOIN results r ON r.item_id = i.result_item AND r.number = i.result_attempt
+WHERE i.job_id = ? AND i.state IN ('done', 'cached') AND i.key <> '@items' ORDER BY i.position;
+
+-- ── submissions ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: blocks_of_job
+SELECT id, digest, start FROM blocks WHERE job_id = ? ORDER BY start;
+
+-- name: insert_block
+INSERT INTO blocks (job_id, digest, start) VALUES (?, ?, ?);
+
+-- name: move_items_of_block
+UPDATE items SET position = position + ? WHERE block_id = ?;
+
+-- name: move_block
+UPDATE blocks SET start = ? WHERE id = ?;
+
+-- name: delete_block
+DELETE FROM blocks WHERE id = ?;
+
+-- name: items_by_key
+SELECT i.key, i.id, i.fingerprint, i.state, i.reason, i.block_id, i.position, i.not_before
+FROM json_each(?2) k JOIN items i ON i.job_id = ?1 AND i.key = k.value;
+
+-- name: insert_item
+INSERT INTO items (id, job_id, key, fingerprint, block_id, position, reason, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: insert_payload
+INSERT INTO payloads (item_id, payload) VALUES (?, ?);
+
+-- name: replace_payload
+UPDATE payloads SET payload = ? WHERE item_id = ?;
+
+-- name: last_item_id
+SELECT coalesce(max(id), 0) FROM items;
+
+-- name: archive_item
+INSERT OR IGNORE INTO archive (fingerprint, item_id, number, job_id, generation)
+SELECT fingerprint, id, result_attempt, job_id, generation FROM items WHERE id = ? AND state = 'done';
+
+-- name: archive_attempt
+INSERT OR IGNORE INTO archive (fingerprint, item_id, number, job_id, generation)
+SELECT ?, id, ?, job_id, generation FROM items WHERE id = ?;
+
+-- name: change_item
+UPDATE items SET fingerprint = ?, block_id = ?, position = ?, reason = ?, kind = NULL, message = NULL, failures = 0,
+  crashes = 0, waited = 0, not_before = 0, led_by = NULL, ended_at = NULL,
+  state = CASE WHEN state = 'running' THEN 'running' ELSE 'pending' END,
+  result_item = NULL, result_attempt = NULL
+WHERE id = ?;
+
+-- name: keep_item
+UPDATE items SET block_id = ?, position = ? WHERE id = ?;
+
+-- name: items_of_block
+SELECT id, state FROM items WHERE block_id = ?;
+
+-- name: withdraw_item
+UPDATE items SET state = 'cancelled', reason = 'withdrawn', block_id = NULL, result_item = NULL, result_attempt = NULL,
+  not_before = 0, led_by = NULL, ended_at = ?
+WHERE id = ?;
+
+-- name: archive_job
+INSERT OR IGNORE INTO archive (fingerprint, item_id, number, job_id, generation)
+SELECT fingerprint, id, result_attempt, job_id, generation FROM items WHERE job_id = ? AND state = 'done';
+
+-- name: new_generation
+UPDATE jobs SET generation = generation + 1 WHERE id = ? RETURNING generation;
+
+-- name: reset_items
+UPDATE items SET state = 'pending', reason = ?, kind = NULL, message = NULL, failures = 0, crashes = 0, waited = 0,
+  runner_deaths = 0, not_before = 0, led_by = NULL, ended_at = NULL, generation = ?, result_item = NULL,
+  result_attempt = NULL
+WHERE job_id = ? AND state NOT IN ('running', 'cancelled');
+
+-- name: revive_cancelled
+UPDATE items SET state = 'pending', reason = 'was cancelled', ended_at = NULL WHERE job_id = ? AND state = 'cancelled'
+  AND reason = 'cancelled';
+
+-- name: retry_failed
+UPDATE items SET state = 'pending', reason = 'retry asked for', failures = 0, crashes = 0, waited = 0, runner_deaths = 0,
+  not_before = 0, ended_at = NULL
+WHERE job_id = ?1 AND state = 'failed' AND (?2 IS NULL OR kind = ?2)
+  AND (?3 IS NULL OR key IN (SELECT value FROM json_each(?3)));
+
+-- name: rerun_item
+UPDATE items SET state = 'pending', reason = ?, kind = NULL, message = NULL, failures = 0, crashes = 0, waited = 0,
+  not_before = 0, led_by = NULL, ended_at = NULL, result_item = NULL, result_attempt = NULL
+WHERE id = ? AND state NOT IN ('running', 'pending');
+
+-- name: finished_with_outputs
+SELECT i.id, r.outputs FROM items i
+JOIN results r ON r.item_id = i.result_item AND r.number = i.result_attempt
+WHERE i.job_id = ? AND i.state IN ('done', 'cached') AND r.outputs IS NOT NULL;
+
+-- name: finished_before
+SELECT i.id FROM items i WHERE i.job_id = ? AND i.state IN ('done', 'skipped', 'failed') AND i.ended_at < ?;
+
+-- name: count_finished_before
+SELECT count(*) FROM items i WHERE i.job_id = ? AND i.state = 'done' AND i.ended_at < ?;
+
+-- name: item_ids
+SELECT k.value, i.id FROM json_each(?2) k LEFT JOIN items i ON i.job_id = ?1 AND i.key = k.value;
+
+-- name: first_pending
+SELECT id FROM items WHERE job_id = ? AND state = 'pending' AND not_before < 4611686018427387904
+ORDER BY (not_before > ?), position LIMIT 1;
+
+-- name: file_digest
+SELECT digest FROM file_digests WHERE path = ? AND size = ? AND mtime = ? AND inode = ?;
+
+-- name: save_file_digest
+INSERT OR REPLACE INTO file_digests (path, size, mtime, inode, digest) VALUES (?, ?, ?, ?, ?);
+
+-- ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: insert_request
+INSERT INTO requests (at, verb, job_id, arguments, ready_at) VALUES (?, ?, ?, ?, ?);
+
+-- name: ready_request
+UPDATE requests SET ready_at = ? WHERE id = ?;
+
+-- name: open_requests
+SELECT id, verb, job_id, arguments FROM requests WHERE done_at IS NULL AND ready_at IS NOT NULL ORDER BY id;
+
+-- name: request_done_at
+SELECT done_at FROM requests WHERE id = ?;
+
+-- name: close_request
+UPDATE requests SET done_at = ? WHERE id = ?;
+
+-- name: stage_block
+INSERT INTO staged_blocks (request_id, ordinal, digest, start, kept, rows) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: staged_blocks
+SELECT ordinal, digest, start, kept FROM staged_blocks WHERE request_id = ? ORDER BY ordinal;
+
+-- name: staged_rows
+SELECT rows FROM staged_blocks WHERE request_id = ? AND ordinal = ?;
+
+-- name: drop_staged
+DELETE FROM staged_blocks WHERE request_id = ?;
+
+-- ── adoption ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: running_rows
+SELECT i.id, i.attempts, i.job_id, i.key, p.payload, i.fingerprint, s.nonce, i.failures, i.crashes, i.waited, i.runner_deaths
+FROM items i JOIN payloads p ON p.item_id = i.id
+LEFT JOIN attempts a ON a.item_id = i.id AND a.number = i.attempts
+LEFT JOIN sessions s ON s.id = a.session_id
+WHERE i.state = 'running' ORDER BY i.id;
+
+-- name: running_job_rows
+SELECT i.id, i.key, i.attempts, a.started_at FROM items i
+LEFT JOIN attempts a ON a.item_id = i.id AND a.number = i.attempts
+WHERE i.job_id = ? AND i.state = 'running' ORDER BY i.position LIMIT ?;
+
+-- name: count_runner_death
+UPDATE items SET runner_deaths = runner_deaths + 1 WHERE id = ?;
+
+-- name: interrupt_open_attempts
+UPDATE attempts SET outcome = 'interrupted', ended_at = ?, message = ? WHERE item_id = ? AND outcome = 'running';
+
+-- name: interrupt_item
+UPDATE items SET state = 'pending', reason = ?, not_before = 0 WHERE id = ? AND state = 'running';
+
+-- ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: items_of_job
+SELECT i.id, i.job_id, i.key, i.state, i.reason, i.kind, i.message, i.attempts, i.failures, i.crashes, i.not_before,
+  p.payload, r.result, r.file, a.started_at, i.ended_at
+FROM items i JOIN payloads p ON p.item_id = i.id
+LEFT JOIN attempts a ON a.item_id = i.id AND a.number = i.attempts
+LEFT JOIN results r ON r.item_id = i.result_item AND r.number = i.result_attempt
+WHERE i.job_id = ?1 AND (?2 IS NULL OR i.state = ?2) AND (?3 IS NULL OR i.kind = ?3) AND (?4 IS NULL OR i.key = ?4)
+ORDER BY i.position LIMIT ?5;
+
+-- name: keys_of_state
+SELECT key FROM items WHERE job_id = ? AND state = ? ORDER BY not_before, position;
+
+-- name: attempts_of_item
+SELECT number, started_at, ended_at, outcome, kind, message, detail FROM attempts WHERE item_id = ? ORDER BY number;
+
+-- name: last_failures
+SELECT key, kind, message, attempts, ended_at FROM items WHERE job_id = ? AND state = 'failed'
+ORDER BY ended_at DESC LIMIT ?;
+
+-- name: events_after
+SELECT seq, at, job_id, item_id, attempt, type, data FROM events
+WHERE seq > ?1 AND (?2 IS NULL OR job_id = ?2) ORDER BY seq LIMIT ?3;
+
+-- name: first_event
+SELECT min(seq), max(seq) FROM events;
+
+-- name: durations
+SELECT a.ended_at - a.started_at FROM attempts a JOIN items i ON i.id = a.item_id
+WHERE i.job_id = ? AND a.outcome = 'done' ORDER BY a.item_id DESC LIMIT 1000;
+
+-- name: durations_of_task
+SELECT a.ended_at - a.started_at FROM jobs j JOIN items i ON i.job_id = j.id JOIN attempts a ON a.item_id = i.id
+WHERE j.task = ? AND a.outcome = 'done' LIMIT 1000;
+
+-- name: waiting_until
+SELECT count(*), min(not_before) FROM items
+WHERE job_id = ? AND state = 'pending' AND not_before > ? AND not_before < 4611686018427387904;
+
+-- ── pruning ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: prune_events
+DELETE FROM events WHERE at < ? AND seq < (SELECT max(seq) FROM events);
+
+-- name: count_prunable_events
+SELECT count(*) FROM events WHERE at < ? AND seq < (SELECT max(seq) FROM events);
+
+-- name: prunable_jobs
+SELECT j.id, j.name, j.ended_at FROM jobs j
+WHERE j.ended_at < ? AND NOT EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state IN ('pending', 'running'))
+  AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.parent_id = j.id AND (c.ended_at IS NULL OR c.ended_at >= ?))
+ORDER BY j.id DESC;
