@@ -22,10 +22,8 @@ try:
 except ImportError:  # Windows: the cassette half works there, what needs a lock says so
     fcntl = None  # type: ignore[assignment]
 
-from respool import canonical
 from respool.errors import UsageError
 
-_DIGEST_PREFIX = b"respool/%d\0" % canonical.VERSION
 _NETWORK_FILE_SYSTEMS = frozenset(
     "nfs nfs3 nfs4 cifs smb smbfs smb2 smb3 afs ncpfs glusterfs ceph fuse.sshfs fuse.glusterfs fuse.s3fs lustre beegfs 9p"
     " webdav davfs fuse.davfs2 gpfs ocfs2 gfs2 fuse.rclone".split()
@@ -90,24 +88,6 @@ def ignore_in_git(folder: Path) -> None:
     marker = folder / ".gitignore"
     if not marker.exists():
         write_atomic(marker, "*\n", mode=0o644, durable=False)
-
-
-def file_digest(path: str | os.PathLike[str]) -> str:
-    """The `canonical.digest` of a file's content, in constant memory.
-
-    Raises OSError if it cannot be read, or if its size changed meanwhile (somebody is still writing it).
-    """
-    state = blake2b(_DIGEST_PREFIX, digest_size=16)
-    with open(path, "rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        state.update(b"%d:" % size)
-        read = 0
-        while chunk := file.read(1 << 20):
-            state.update(chunk)
-            read += len(chunk)
-    if read != size:
-        raise OSError(f"{os.fspath(path)!r} changed while it was read: {size} bytes became {read}")
-    return state.hexdigest()
 
 
 def network_file_system(path: Path) -> str | None:
