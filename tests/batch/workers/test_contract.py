@@ -1,0 +1,315 @@
+"""One suite for everything that runs attempts: what contract.Workers promises, on each implementation.
+
+To add an implementation, add an entry to IMPLEMENTATIONS: how to make the workers, and a Task for each behaviour of
+sample_tasks.py that it can have (`task_for` may raise KeyError for the others; those cases are skipped).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sample_tasks
+
+from respool.batch.declaration import Mode, Task
+from respool.batch.model import Attempt, Done, Failed, Interrupted, Kind, Later, Outcome, Skipped
+from respool.batch.places import Places
+from respool.batch.workers.contract import Note, Report, Workers
+from respool.batch.workers.coroutines import CoroutineWorkers
+from respool.batch.workers.processes import ProcessWorkers
+from respool.batch.workers.threads import ThreadWorkers
+
+DEADLINE = 60.0  # only so that a failing test ends
+HERE = Path(__file__).parent
+SPOOL, NONCE = "spool-1", "nonce-1"
+
+
+@dataclass(frozen=True)
+class Implementation:
+    make: Callable[[int, Report, Note, Places], Workers]
+    task_for: Callable[..., Task]
+    has_timeouts: bool = True
+
+
+def _function_task(mode: Mode, suffix: str = "") -> Callable[..., Task]:
+    def task_for(behaviour: str, **options: Any) -> Task:
+        function = vars(sample_tasks)[behaviour + suffix]
+        return Task(name=f"sample_tasks:{behaviour}{suffix}", mode=mode, function=function, **options)
+
+    return task_for
+
+
+IMPLEMENTATIONS = {
+    "coroutines": Implementation(
+        lambda size, report, note, places: CoroutineWorkers(size, report, note, spool_id=SPOOL, places=places),
+        _function_task(Mode.ASYNC, "_async"),
+    ),
+    "threads": Implementation(
+        lambda size, report, note, places: ThreadWorkers(size, report, note, spool_id=SPOOL, places=places),
+        _function_task(Mode.THREAD),
+        has_timeouts=False,
+    ),
+    "processes": Implementation(
+        lambda size, report, note, places: ProcessWorkers(
+            size, report, note, spool_id=SPOOL, places=places, nonce=NONCE, folder=HERE
+        ),
+        _function_task(Mode.PROCESS),
+    ),
+}
+
+
+@dataclass
+class Bench:
+    """Workers under test, with all that they said."""
+
+    implementation: Implementation
+    folder: Path
+    size: int = 2
+    said: list[tuple[Attempt, Outcome | str]] = field(default_factory=list)
+    put_count: int = 0
+
+    async def __aenter__(self) -> Bench:
+        self.loop = asyncio.get_running_loop()
+        self.changed = asyncio.Event()
+        self.places = Places.at(self.folder / "spool.db")
+        self.workers = self.implementation.make(self.size, self.say, self.say, self.places)
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        async with asyncio.timeout(DEADLINE):
+            await self.workers.close()
+        if exception[0] is None:
+            assert len(self.outcomes()) == self.put_count
+        assert not self.workers.pids()
+
+    def say(self, attempt: Attempt, what: Outcome | str) -> None:
+        assert asyncio.get_running_loop() is self.loop, "called on the runner's loop"
+        self.said.append((attempt, what))
+        self.changed.set()
+
+    def put(self, behaviour: str, payload: Any = None, **options: Any) -> Attempt:
+        try:
+            task = self.implementation.task_for(behaviour, **options)
+        except KeyError:
+            pytest.skip(f"cannot {behaviour}")
+        self.put_count += 1
+        number = self.put_count
+        text = json.dumps({"n": number} if payload is None else payload, sort_keys=True, separators=(",", ":"))
+        attempt = Attempt(1000 + number, 1 + number % 3, 12, f"key-{number}", text, f"{number:032x}", NONCE)
+        self.workers.put(attempt, task)
+        return attempt
+
+    def outcomes(self) -> dict[Attempt, Outcome]:
+        reports = [(attempt, what) for attempt, what in self.said if not isinstance(what, str)]
+        found = dict(reports)
+        assert len(found) == len(reports), "an attempt was reported twice"
+        return found
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(DEADLINE):
+            while not condition():
+                self.changed.clear()
+                try:
+                    await asyncio.wait_for(self.changed.wait(), 0.01)  # files change without telling us
+                except TimeoutError:
+                    pass
+
+    async def all_done(self) -> None:
+        await self.until(lambda: len(self.outcomes()) == self.put_count)
+
+    async def outcome(self, attempt: Attempt) -> Outcome:
+        await self.until(lambda: attempt in self.outcomes())
+        return self.outcomes()[attempt]
+
+
+@pytest.fixture(params=list(IMPLEMENTATIONS))
+def implementation(request: pytest.FixtureRequest) -> Implementation:
+    return IMPLEMENTATIONS[request.param]
+
+
+def scenario(implementation: Implementation, folder: Path, play: Any, size: int = 2) -> None:
+    async def run() -> None:
+        async with Bench(implementation, folder, size) as bench:
+            await play(bench)
+
+    asyncio.run(run())
+
+
+EXPECTED: dict[str, Callable[[Outcome, int], bool]] = {
+    "nothing": lambda outcome, n: outcome == Done(),
+    "echo": lambda outcome, n: outcome == Done(f'{{"n":{n}}}'),
+    "fail": lambda outcome, n: (
+        isinstance(outcome, Failed) and outcome.kind is Kind.RAISED and not outcome.final
+        and outcome.message == f"ValueError: bad {n}" and "in fail" in (outcome.detail or "")
+        and "execute.py" not in (outcome.detail or "")
+    ),
+    "invalid": lambda outcome, n: (
+        isinstance(outcome, Failed) and outcome.kind is Kind.INVALID and outcome.final
+        and "set" in outcome.message and "$.rows[1]" in outcome.message
+    ),
+    "skip": lambda outcome, n: outcome == Skipped("nothing to do"),
+    "later": lambda outcome, n: outcome == Later(2.5, "not yet"),
+    "give_up": lambda outcome, n: isinstance(outcome, Failed) and outcome.final and outcome.message == "hopeless",
+    "leave": lambda outcome, n: isinstance(outcome, Failed) and outcome.message == "SystemExit: 3",
+}  # fmt: skip
+
+
+def test_every_kind_of_end(implementation: Implementation, tmp_path: Path) -> None:
+    async def play(bench: Bench) -> None:
+        wanted = {}
+        for n in range(1, 41):
+            behaviour = list(EXPECTED)[n % len(EXPECTED)]
+            wanted[bench.put(behaviour)] = (behaviour, n)
+        await bench.all_done()
+        for attempt, (behaviour, n) in wanted.items():
+            outcome = bench.outcomes()[attempt]
+            assert EXPECTED[behaviour](outcome, n), (behaviour, outcome)
+
+    scenario(implementation, tmp_path, play, size=3)
+
+
+def test_one_place_keeps_the_order(implementation: Implementation, tmp_path: Path) -> None:
+    async def play(bench: Bench) -> None:
+        attempts = [bench.put("echo" if n % 3 else "nothing") for n in range(60)]
+        await bench.all_done()
+        assert list(bench.outcomes()) == attempts
+
+    scenario(implementation, tmp_path, play, size=1)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_never_more_at_once_than_places(implementation: Implementation, tmp_path: Path, size: int) -> None:
+    async def play(bench: Bench) -> None:
+        crowd = tmp_path / "crowd"
+        crowd.mkdir()
+        for n in range(15):
+            bench.put("crowd", {"folder": str(crowd), "n": n})
+        await bench.all_done()
+        counts = [int(outcome.result or 0) for outcome in bench.outcomes().values() if isinstance(outcome, Done)]
+        assert len(counts) == 15
+        assert max(counts) <= size
+        assert size == 1 or max(counts) > 1, "the places are used side by side"
+
+    scenario(implementation, tmp_path, play, size)
+
+
+def test_what_a_task_may_know_and_say(implementation: Implementation, tmp_path: Path) -> None:
+    async def play(bench: Bench) -> None:
+        attempt = bench.put("told")
+        outcome = await bench.outcome(attempt)
+        assert isinstance(outcome, Done), outcome
+        key, number, job, idempotency, payload = json.loads(outcome.result or "")
+        assert (key, number, job, payload) == (attempt.key, attempt.number, attempt.job, {"n": 1})
+        assert idempotency.startswith(f"{SPOOL}:{attempt.item}:")
+        assert bench.said[0] == (attempt, "half way")
+        written = list(bench.places.attempt(attempt.item, attempt.number).rglob("mine.txt"))
+        assert len(written) == 1
+
+    scenario(implementation, tmp_path, play)
+
+
+def test_a_running_one_can_be_interrupted_and_its_place_is_free_again(
+    implementation: Implementation, tmp_path: Path
+) -> None:
+    async def play(bench: Bench) -> None:
+        running = bench.put("hang", {"started": str(tmp_path / "started")})
+        queued = bench.put("hang", {"started": str(tmp_path / "never")})
+        following = bench.put("echo")
+        await bench.until((tmp_path / "started").exists)
+        bench.workers.interrupt(queued, "not wanted")
+        bench.workers.interrupt(running, "asked for")
+        bench.workers.interrupt(running, "asked again")
+        assert await bench.outcome(following) == Done('{"n":3}')
+        assert await bench.outcome(running) == Interrupted("asked for")
+        assert await bench.outcome(queued) == Interrupted("not wanted")
+        assert not (tmp_path / "never").exists()
+
+    scenario(implementation, tmp_path, play, size=1)
+
+
+def test_interrupting_what_is_over_or_unknown_does_nothing(implementation: Implementation, tmp_path: Path) -> None:
+    async def play(bench: Bench) -> None:
+        attempt = bench.put("echo")
+        await bench.outcome(attempt)
+        bench.workers.interrupt(attempt, "too late")
+        bench.workers.interrupt(attempt._replace(item=99), "never put")
+        assert await bench.outcome(bench.put("echo")) == Done('{"n":2}')
+
+    scenario(implementation, tmp_path, play)
+
+
+def test_close_ends_everything_and_reports_it(implementation: Implementation, tmp_path: Path) -> None:
+    async def play(bench: Bench) -> None:
+        starts = [tmp_path / "a", tmp_path / "b"]
+        for start in starts:
+            bench.put("hang", {"started": str(start)})
+        for _ in range(5):
+            bench.put("echo")
+        await bench.until(lambda: all(start.exists() for start in starts))
+        async with asyncio.timeout(DEADLINE):
+            await bench.workers.close()
+        assert [type(outcome) for outcome in bench.outcomes().values()] == [Interrupted] * 7
+        await bench.workers.close()
+
+    scenario(implementation, tmp_path, play)
+
+
+def test_close_before_anything_began(implementation: Implementation, tmp_path: Path) -> None:
+    async def play(bench: Bench) -> None:
+        for _ in range(3):
+            bench.put("echo")
+
+    scenario(implementation, tmp_path, play)
+
+
+def test_close_without_work(implementation: Implementation, tmp_path: Path) -> None:
+    async def play(bench: Bench) -> None:
+        assert bench.workers.pids() == {}, "nothing is started before there is work"
+
+    scenario(implementation, tmp_path, play)
+
+
+def test_a_timeout_fails_its_own_item(implementation: Implementation, tmp_path: Path) -> None:
+    if not implementation.has_timeouts:
+        pytest.skip("declares no timeouts")
+
+    async def play(bench: Bench) -> None:
+        slow = bench.put("hang", {"started": str(tmp_path / "started")}, timeout=0.1)
+        quick = bench.put("echo", timeout=DEADLINE)
+        outcome = await bench.outcome(slow)
+        assert isinstance(outcome, Failed)
+        assert outcome.kind is Kind.TIMEOUT
+        assert not outcome.final
+        assert "0.1 s" in outcome.message
+        assert await bench.outcome(quick) == Done('{"n":2}')
+        assert await bench.outcome(bench.put("echo")) == Done('{"n":3}')
+
+    scenario(implementation, tmp_path, play, size=1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_exactly_once_in_a_storm(implementation: Implementation, tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+
+    async def play(bench: Bench) -> None:
+        attempts: list[Attempt] = []
+        for n in range(40):
+            behaviour = chance.choice(["nothing", "echo", "fail", "hang", "told"])
+            payload = {"started": str(tmp_path / str(n))} if behaviour == "hang" else None
+            attempts.append(bench.put(behaviour, payload))
+            if chance.random() < 0.5:
+                bench.workers.interrupt(chance.choice(attempts), "storm")
+            if chance.random() < 0.3:
+                await asyncio.sleep(chance.choice([0, 0.001, 0.02]))
+        if seed % 2:
+            for attempt in attempts:
+                bench.workers.interrupt(attempt, "the end")
+            await bench.all_done()
+
+    scenario(implementation, tmp_path, play, size=3)
