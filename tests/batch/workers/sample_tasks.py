@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -163,19 +164,15 @@ async def stubborn_async(payload: Any) -> None:
     """Swallows every cancellation."""
     Path(payload["started"]).touch()
     while True:
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(60)
-        except asyncio.CancelledError:
-            pass
 
 
 async def very_stubborn_async(payload: Any) -> None:
     Path(payload["started"]).touch()
     for _ in range(200):
-        try:
+        with contextlib.suppress(BaseException):
             await asyncio.sleep(0.05)
-        except BaseException:
-            pass
 
 
 async def self_cancelling_async(payload: Any) -> None:

@@ -7,6 +7,7 @@ sample_tasks.py that it can have (`task_for` may raise KeyError for the others; 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 from collections.abc import Callable
@@ -115,10 +116,8 @@ class Bench:
         async with asyncio.timeout(DEADLINE):
             while not condition():
                 self.changed.clear()
-                try:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.changed.wait(), 0.01)  # files change without telling us
-                except TimeoutError:
-                    pass
 
     async def all_done(self) -> None:
         await self.until(lambda: len(self.outcomes()) == self.put_count)

@@ -19,7 +19,7 @@ from respool.batch.tasks import Context
 from respool.batch.workers.contract import Note, Report
 from respool.clock import SYSTEM
 
-BREATH = 0.005  # seconds that a lane may run without giving the loop to others
+BREATH = 0.005  # seconds that the lanes, all together, may run without giving the loop to others
 GRACE = 0.7  # seconds that a cancelled task gets to clean up, twice, before it is abandoned
 
 
@@ -94,12 +94,12 @@ class CoroutineWorkers:
         queue, report, context_of, monotonic = self._queue, self._report, self._context_of, SYSTEM.monotonic
         server = lane.server
         assert server is not None
-        breath = monotonic() + BREATH
+        breath = monotonic() + BREATH / self._size
         try:
             while lane in self._lanes and not self._closed:
                 if not queue:
                     await self._work_to_do()
-                    breath = monotonic() + BREATH
+                    breath = monotonic() + BREATH / max(1, len(self._lanes))
                     continue
                 attempt, task = queue.popleft()
                 lane.attempt = attempt
@@ -120,7 +120,7 @@ class CoroutineWorkers:
                 report(attempt, outcome)
                 if monotonic() > breath:
                     await asyncio.sleep(0)
-                    breath = monotonic() + BREATH
+                    breath = monotonic() + BREATH / max(1, len(self._lanes))
         finally:
             self._lanes.discard(lane)
 

@@ -28,6 +28,7 @@ from respool.batch.workers.receipt import read_receipt
 from respool.batch.workers.worker_process import HEADER, frame, start_ticks
 
 PATIENCE = 1.0  # seconds that an idle worker gets to end by itself when the workers close
+_LOADING = "its worker process died while it loaded the task's module, twice"
 _PROGRAM = (
     "import json, sys; s = json.loads(sys.argv.pop()); sys.path[:] = s.pop('path'); "
     "from respool.batch.workers.worker_process import Settings, serve; serve(Settings(**s))"
@@ -160,6 +161,9 @@ class ProcessWorkers:
                         break
                 lane.attempt, task = self._queue.popleft()
                 outcome = problem or await self._run(lane, lane.attempt, task)
+                if outcome is None:  # its worker had died unnoticed before: the item is not to blame
+                    problem = await self._start(lane, needed=True)
+                    outcome = problem or await self._run(lane, lane.attempt, task) or Failed(Kind.CRASHED, _LOADING)
                 attempt, lane.attempt, lane.verdict = lane.attempt, None, None
                 self._report(attempt, outcome)
         finally:
@@ -167,14 +171,14 @@ class ProcessWorkers:
             if lane.worker is not None:
                 self._parked.append(lane.worker)
 
-    async def _start(self, lane: _Lane) -> Failed | None:
+    async def _start(self, lane: _Lane, needed: bool = False) -> Outcome | None:
         """Give the lane a worker that is ready to work, or say what is wrong."""
         if lane.worker is not None:
             await self._dismiss(lane.worker)
             lane.worker = None
         async with self._starting:
-            if not self._queue or self._closed:
-                return None
+            if lane.verdict or not (needed or self._queue) or self._closed:
+                return lane.verdict
             try:
                 worker = await self._launch()
             except OSError as error:
@@ -208,11 +212,11 @@ class ProcessWorkers:
         self._workers.add(worker)
         return worker
 
-    async def _run(self, lane: _Lane, attempt: Attempt, task: Task) -> Outcome:
-        worker, timer = lane.worker, None
+    async def _run(self, lane: _Lane, attempt: Attempt, task: Task) -> Outcome | None:
+        """What became of the attempt; None if the worker died before it had begun."""
+        worker, timer, begun = lane.worker, None, False
         assert worker is not None
-        timeout = task.timeout
-        worker.send({"task": task.name, "memory": task.memory, "announce": timeout is not None, "attempt": attempt})
+        worker.send({"task": task.name, "memory": task.memory, "attempt": attempt})
         try:
             while (message := await worker.receive()) is not None:
                 if "outcome" in message:
@@ -222,8 +226,11 @@ class ProcessWorkers:
                     return outcome_from_data(message["outcome"])
                 if "note" in message:
                     self._note(attempt, message["note"])
-                elif timeout is not None:
-                    timer = asyncio.get_running_loop().call_later(timeout, self._end, lane, timed_out(timeout))
+                elif "begun" in message:
+                    begun = True
+                    if task.timeout is not None:
+                        late = timed_out(task.timeout)
+                        timer = asyncio.get_running_loop().call_later(task.timeout, self._end, lane, late)
         finally:
             if timer is not None:
                 timer.cancel()
@@ -231,12 +238,15 @@ class ProcessWorkers:
         code = await self._dismiss(worker)
         # It may have finished in the very moment in which it died: then its receipt is there.
         receipt = read_receipt(self._places.attempt(attempt.item, attempt.number), self._spool_id, attempt)
-        return receipt or lane.verdict or Failed(Kind.CRASHED, f"its worker process {_ending(code)}{_hint(task, code)}")
+        if receipt or lane.verdict or not begun:
+            return receipt or lane.verdict
+        return Failed(Kind.CRASHED, f"its worker process {_ending(code)}{_hint(task, code)}")
 
     def _end(self, lane: _Lane, verdict: Outcome) -> None:
-        if lane.attempt is not None and lane.worker is not None and lane.verdict is None:
+        if lane.attempt is not None and lane.verdict is None:
             lane.verdict = verdict
-            lane.worker.kill()
+            if lane.worker is not None:
+                lane.worker.kill()
 
     async def _dismiss(self, worker: _Worker) -> int:
         """See a worker to its end, and forget it."""

@@ -1,8 +1,8 @@
 """The program of a worker process: takes attempts from its runner, one at a time, and answers with outcomes.
 
 Runner and worker talk over one socket, in frames: four bytes of length, then JSON. The runner sends
-`{"task", "memory", "announce", "attempt"}`; the worker sends `{"ready"}` once, then for each attempt `{"begun"}` if that
-is to be announced, any number of `{"note"}`, and one `{"outcome"}` (with "retire" if it ends itself afterwards).
+`{"task", "memory", "attempt"}`. The worker sends `{"ready"}` once; then for each attempt `{"begun"}` when its task is
+loaded, any number of `{"note"}`, and one `{"outcome"}` (with "retire" if it ends itself afterwards).
 
 Before an outcome is sent, it lies in the attempt's folder as a receipt: if the runner is killed meanwhile, the worker
 finishes its attempt, leaves the receipt, finds the socket closed, and ends.
@@ -153,8 +153,7 @@ def _try(
         return Failed(Kind.RAISED, str(error), final=True)
     except BaseException as error:
         return failure(error)
-    if message["announce"]:
-        channel.send(begun=True)  # the clock of its timeout starts now, not while its module was imported
+    channel.send(begun=True)  # the clock of its timeout starts now, not while its module was imported
     memory = message["memory"]
     if memory is None:
         return try_sync(task, attempt, lambda _: context)
