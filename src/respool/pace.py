@@ -344,6 +344,7 @@ class Pace:
             file.rename(aside)
             self.set_aside.append(aside)
             log = SlidingLog(key, lost=now, changed=True)
+        log.clamp(now)
         me = self._owner.path.stem if self._owner is not None else None
         if me is not None:  # heals what a write that failed half-way, or a lost file, made wrong
             log.hold(me, len(self._open.get(key, ())))
@@ -352,5 +353,4 @@ class Pace:
             if lock.is_free():
                 log.hand_back(owner, log.in_flight[owner], now, used=True)
                 lock.path.unlink(missing_ok=True)
-        log.clamp(now)
         return log

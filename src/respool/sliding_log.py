@@ -88,7 +88,6 @@ class SlidingLog:
 
     def hand_back(self, owner: str, count: int, now: int, *, used: bool) -> None:
         """`count` requests of `owner` are no longer in flight; `used` ones ended now."""
-        self.clamp(now)
         self.hold(owner, max(0, self.in_flight.get(owner, 0) - count))
         if not used:
             return
