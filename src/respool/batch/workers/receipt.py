@@ -11,6 +11,7 @@ writes such a file without this module (the shim of commands) writes exactly thi
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,12 @@ def write_receipt(folder: Path, spool_id: str, attempt: Attempt, outcome: Outcom
     data["digest"] = canonical.digest(canonical.encode(data["outcome"]))
     content = canonical.encode(data)
     try:
-        write_atomic(folder / NAME, content, durable=durable)
+        os.mkdir(folder, 0o700)  # the usual case in one call: new, in a folder that exists
+    except FileExistsError:
+        pass
     except FileNotFoundError:
-        write_atomic(private_folder(folder) / NAME, content, durable=durable)
+        private_folder(folder)
+    write_atomic(folder / NAME, content, durable=durable)
 
 
 def read_receipt(folder: Path, spool_id: str, attempt: Attempt) -> Outcome | None:
