@@ -1,0 +1,75 @@
+# Everything that can be done with a clone. Needs Python >= 3.11 (with venv), git and make, and nothing else.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check crash bench clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+# A stamp is newer than pyproject.toml once its set of packages is installed; `dev` contains the plain set.
+PLAIN := $(VENV)/.installed-plain
+DEV := $(VENV)/.installed-dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+# Tests of one file stay on one worker, so that what they share is made once.
+TEST_OPTIONS ?= -n 2 --dist loadfile
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(PLAIN)  ## run a real batch over the standard library's own source files, twice: the second time nothing is left to do
+	@export PATH="$$PWD/$(BIN):$$PATH"; cd examples && ./demo.sh
+
+test: $(DEV)  ## set everything up and run all tests
+	@$(BIN)/python -m pytest $(TEST_OPTIONS)
+
+check: $(DEV)  ## ruff, mypy --strict and the architecture
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+crash: $(DEV)  ## the long kill torture: 100 and more kill -9 over every type of task
+	$(BIN)/python -m pytest -q -rA --timeout 3600 -m torture tests
+
+bench: $(DEV)  ## measure, beside the peers that are installed; figures go to bench/figures
+	$(BIN)/python -m bench
+
+clean:  ## remove what these targets made
+	rm -rf $(VENV) examples/.respool .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A virtual environment is made anew when there is none, or when its Python is gone or too old.
+# What a name in PATH is worth shows only when it is run: version switchers put shims there that lead nowhere.
+define MAKE_VENV
+if ! $(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+  for python in $${PYTHON:-python3.13 python3.12 python3.11 python3 python}; do
+    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi
+  done
+  if [ -z "$${found:-}" ]; then
+    echo "respool needs Python 3.11 or newer; none was found (looked for: $${PYTHON:-python3.13 python3.12 python3.11 python3 python})." >&2
+    echo "  next:  install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2
+    exit 1
+  fi
+  if ! "$$found" -c 'import venv, ensurepip' 2>/dev/null; then
+    echo "$$("$$found" --version) has no venv module." >&2
+    echo "  next:  on Debian and Ubuntu: apt-get install python3-venv; or name another: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2
+    exit 1
+  fi
+  echo "making $(VENV) with $$("$$found" --version)"
+  "$$found" -m venv --clear $(VENV)
+fi
+endef
+export MAKE_VENV
+
+$(PLAIN): pyproject.toml
+	@bash -euo pipefail -c "$$MAKE_VENV"
+	@echo "installing respool"
+	@$(PIP) -e .
+	@touch $@
+
+$(DEV): pyproject.toml
+	@bash -euo pipefail -c "$$MAKE_VENV"
+	@echo "installing respool and what its tests need"
+	@$(PIP) -e '.[dev]'
+	@touch $(PLAIN) $@

@@ -1,0 +1,17 @@
+"""What all tests share: a place of their own, whatever the machine and the shell that they run in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> Iterator[None]:
+    """Settings of the user's shell (RESPOOL_SPOOL and its like) decide nothing here, nor in any child process."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("RESPOOL_")]:
+            patch.delenv(name)
+        yield
