@@ -1,0 +1,297 @@
+"""Attempts that are commands: each runs under a shim (shim.py) that outlives the runner and leaves a receipt."""
+
+from __future__ import annotations
+
+import asyncio
+import marshal
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from respool import canonical
+from respool.batch.declaration import Command, Task
+from respool.batch.model import Attempt, Failed, Interrupted, Kind, Outcome
+from respool.batch.places import Places
+from respool.batch.workers.contract import Note, Report
+from respool.batch.workers.process_table import start_ticks
+from respool.batch.workers.receipt import read_receipt
+from respool.batch.workers.remains import MARK, adopt
+from respool.errors import TaskNotFound, UsageError
+from respool.files import private_folder, write_atomic
+
+GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+OUTPUT_CAP = 64 * 1024 * 1024  # bytes of a command's output that are kept
+_SHIM = str(Path(__file__).absolute().with_name("shim.py"))
+_PATIENCE = 3.0  # seconds beyond the grace time in which a living shim has ended its command
+
+
+def fill(template: str, key: str, payload: Any) -> str:
+    """`template` with `{}` replaced by the key and `{name}` by that field of the payload; `{{` and `}}` are braces.
+
+    A field that is text goes in as it is, anything else as its JSON text. Raises UsageError for a lone brace, a field
+    that the payload does not have (only objects have any), and a value with a NUL character.
+
+    >>> fill("--id={id} {} {{x}}", "a/b", {"id": 7})
+    '--id=7 a/b {x}'
+    """
+    parts = []
+    for text, name in _pieces(template):
+        parts.append(text)
+        if name == "":
+            parts.append(key)
+        elif name is not None:
+            if not isinstance(payload, dict) or name not in payload:
+                raise UsageError(
+                    f"the payload of item {key!r} has no field {name!r}", where=f"command line: {template!r}",
+                    command="write {{ and }} for braces that are meant literally",
+                )  # fmt: skip
+            value = payload[name]
+            parts.append(value if isinstance(value, str) else canonical.encode(value))
+    filled = "".join(parts)
+    if "\0" in filled:
+        raise UsageError(f"item {key!r} puts a NUL character into {template!r}", why="no program can be given one")
+    return filled
+
+
+def _pieces(template: str) -> list[tuple[str, str | None]]:
+    """(text, the placeholder after it) pairs; None for no placeholder."""
+    pieces: list[tuple[str, str | None]] = []
+    text, at = "", 0
+    while at < len(template):
+        character = template[at]
+        if template[at : at + 2] in ("{{", "}}"):
+            text, at = text + character, at + 2
+        elif character == "{" and (end := template.find("}", at)) > 0 and "{" not in template[at + 1 : end]:
+            pieces.append((text, template[at + 1 : end]))
+            text, at = "", end + 1
+        elif character in "{}":
+            raise UsageError(
+                f"{template!r} has a lone {character!r} at position {at}", where="command line",
+                command="write {{ and }} for braces that are meant literally",
+            )  # fmt: skip
+        else:
+            text, at = text + character, at + 1
+    return [*pieces, (text, None)]
+
+
+def preflight(task: Task) -> None:
+    """Check what can be checked of a command before anything runs.
+
+    Raises UsageError if its working folder does not exist, a template is malformed or it has no words at all, and
+    TaskNotFound if its program does not exist. What depends on an item (placeholders) is checked when that item runs.
+    """
+    command = _command(task)
+    where = f"task {task.name}"
+    if not command.argv:
+        raise UsageError("the command is empty", where=where)
+    for template in (*command.argv, *command.outputs, *([command.cwd] if command.cwd is not None else [])):
+        _pieces(template)
+    for name, value in command.env:
+        if not name or "=" in name or "\0" in name + value:
+            raise UsageError(f"{name!r} cannot be set in an environment", where=where)
+    folder = _plain(command.cwd) if command.cwd is not None else os.getcwd()
+    if folder is None:
+        return
+    if not os.path.isdir(folder):
+        raise UsageError(f"the working folder {folder!r} does not exist", where=where)
+    program = _plain(command.argv[0])
+    if program is None:
+        return
+    search = dict(command.env).get("PATH", os.environ.get("PATH"))
+    found = os.path.join(folder, program) if os.sep in program else program
+    if shutil.which(found, path=search) is None:
+        there = os.path.isfile(found) and os.sep in program
+        raise TaskNotFound(
+            f"the program {program!r} is not executable" if there else f"there is no program {program!r}", where=where,
+            why=f"looked in {folder}" if os.sep in program else f"looked in PATH={search}",
+            command=f"chmod +x {found}" if there else f"which {program}",
+        )  # fmt: skip
+
+
+class CommandWorkers:
+    """Runs at most `size` commands at once. See contract.Workers.
+
+    `grace` seconds lie between SIGTERM and SIGKILL, `output_cap` bytes of each output are kept (the tail), `durable`
+    receipts survive a power cut as well. Notes are for functions: a command has no channel for them.
+    """
+
+    def __init__(
+        self, size: int, places: Places, report: Report, note: Note, spool_id: str, *, grace: float = GRACE,
+        output_cap: int = OUTPUT_CAP, durable: bool = False,
+    ) -> None:  # fmt: skip
+        self._size, self._places, self._report, self._spool_id = size, places, report, spool_id
+        self._grace, self._output_cap, self._durable = grace, output_cap, durable
+        self._queue: deque[tuple[Attempt, Task]] = deque()
+        self._running: dict[Attempt, _Running] = {}
+        self._closed = False
+
+    def put(self, attempt: Attempt, task: Task) -> None:
+        self._queue.append((attempt, task))
+        self._start_waiting()
+
+    def interrupt(self, attempt: Attempt, reason: str) -> None:
+        for waiting in self._queue:
+            if waiting[0] == attempt:
+                self._queue.remove(waiting)
+                asyncio.get_running_loop().call_soon(self._report, attempt, Interrupted(reason))
+                return
+        running = self._running.get(attempt)
+        if running is not None:
+            running.stop(reason, self._grace + _PATIENCE)
+
+    async def close(self) -> None:
+        self._closed = True
+        reason = "the workers were closed"
+        while self._queue:
+            self._report(self._queue.popleft()[0], Interrupted(reason))
+        for running in self._running.values():
+            running.stop(reason, self._grace + _PATIENCE)
+        while self._running:
+            await asyncio.wait([running.task for running in self._running.values()])
+        await asyncio.sleep(0)  # what was interrupted a moment ago reports through the loop
+
+    def pids(self) -> dict[int, int]:
+        running = self._running.values()
+        return {one.shim.pid: one.ticks for one in running if one.shim.returncode is None}
+
+    def _start_waiting(self) -> None:
+        while self._queue and len(self._running) < self._size and not self._closed:
+            attempt, task = self._queue.popleft()
+            try:
+                shim = self._start(attempt, task)
+            except UsageError as error:
+                outcome = Failed(Kind.INVALID, error.what, final=True, detail=str(error))
+            except (OSError, subprocess.SubprocessError) as error:
+                outcome = Failed(Kind.UNAVAILABLE, f"cannot start the command's shim: {error}")
+            else:
+                running = _Running(shim)
+                self._running[attempt] = running
+                running.task = asyncio.get_running_loop().create_task(self._follow(attempt, running))
+                continue
+            asyncio.get_running_loop().call_soon(self._report, attempt, outcome)
+
+    def _start(self, attempt: Attempt, task: Task) -> subprocess.Popen[bytes]:
+        command = _command(task)
+        payload = canonical.decode(attempt.payload)
+        folder = self._places.attempt(attempt.item, attempt.number)
+        if folder.exists():
+            # Attempts are numbered once. This one's row was lost with the last commits before a power cut, or by
+            # going back to a backup; what it ran was ended when the runner started (remains.end_strays).
+            shutil.rmtree(folder)
+        cwd = os.path.abspath(fill(command.cwd, attempt.key, payload) if command.cwd is not None else os.getcwd())
+        outputs = [fill(template, attempt.key, payload) for template in command.outputs]
+        environment = self._environment(attempt, command, folder)
+        spec = {
+            "argv": [fill(template, attempt.key, payload) for template in command.argv], "cwd": cwd,
+            "outputs": [[name, os.path.join(cwd, name)] for name in outputs], "marker": command.marker or "",
+            "timeout": task.timeout, "memory": task.memory, "grace": self._grace, "cap": self._output_cap,
+            "durable": self._durable, "drop_locale": "LC_CTYPE" not in environment,
+            "output": str((folder / "output.log").relative_to(self._places.files)),
+            "receipt": {
+                "spool": self._spool_id, "item": attempt.item, "attempt": attempt.number, "nonce": attempt.nonce,
+                "fingerprint": attempt.fingerprint,
+            },
+        }  # fmt: skip
+        private_folder(folder)
+        write_atomic(folder / "payload.json", attempt.payload, durable=False)
+        write_atomic(folder / "spec", marshal.dumps(spec), durable=False)
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", "-X", "utf8", _SHIM, str(folder)], env=environment, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0,
+        )  # fmt: skip
+
+    def _environment(self, attempt: Attempt, command: Command, folder: Path) -> dict[str, str]:
+        return {
+            **os.environ, **dict(command.env),
+            MARK: f"{self._spool_id}:{attempt.item}:{attempt.number}:{attempt.nonce}",
+            "RESPOOL_KEY": attempt.key, "RESPOOL_ATTEMPT_NUMBER": str(attempt.number),
+            "RESPOOL_PAYLOAD": str(folder / "payload.json"),
+        }  # fmt: skip
+
+    async def _follow(self, attempt: Attempt, running: _Running) -> None:
+        """From the start of a shim to the report of its attempt, whatever happens between."""
+        try:
+            outcome = await self._outcome(attempt, running)
+        except Exception as error:  # a place that never frees itself would stop the whole batch
+            outcome = Failed(Kind.CRASHED, f"the command could not be followed: {type(error).__name__}: {error}")
+        if isinstance(outcome, Interrupted) and running.reason is not None:
+            outcome = Interrupted(running.reason)
+        del self._running[attempt]
+        self._start_waiting()
+        self._report(attempt, outcome)
+
+    async def _outcome(self, attempt: Attempt, running: _Running) -> Outcome:
+        said = await running.ended()
+        folder = self._places.attempt(attempt.item, attempt.number)
+        outcome = read_receipt(folder, self._spool_id, attempt)
+        if outcome is not None:
+            return outcome
+        # The shim died without a receipt: its command may well be alive. The same way as after a dead runner.
+        late = await asyncio.to_thread(adopt, self._places, self._spool_id, attempt, grace=self._grace)
+        if late is not None:
+            return late
+        if running.reason is not None:
+            return Interrupted(running.reason)
+        code = running.shim.returncode
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return Failed(Kind.CRASHED, f"the command's shim {how}", detail=said.decode("utf-8", "replace")[-4000:] or None)
+
+
+class _Running:
+    """One shim as its runner sees it. The end of its standard output, which nobody else holds, is its end."""
+
+    task: asyncio.Task[None]
+
+    def __init__(self, shim: subprocess.Popen[bytes]) -> None:
+        self.shim = shim
+        self.ticks = start_ticks(shim.pid) or 0
+        self.reason: str | None = None
+        self._hammer: asyncio.TimerHandle | None = None
+        self._said = b""
+        self._loop = asyncio.get_running_loop()
+        self._end: asyncio.Future[None] = self._loop.create_future()
+        assert shim.stdout is not None
+        self._pipe = shim.stdout
+        os.set_blocking(self._pipe.fileno(), False)
+        self._loop.add_reader(self._pipe.fileno(), self._read)
+
+    def stop(self, reason: str, patience: float) -> None:
+        """Ask the shim to end its command; kill a shim that has not done so after `patience` seconds."""
+        if self.reason is None and self.shim.returncode is None:
+            self.reason = reason
+            self.shim.send_signal(signal.SIGTERM)
+            self._hammer = self._loop.call_later(patience, self.shim.kill)
+
+    async def ended(self) -> bytes:
+        """What the shim said (nothing, unless something went wrong), when it has ended."""
+        await self._end
+        return self._said
+
+    def _read(self) -> None:
+        data: bytes | None = self._pipe.read(65536)  # None: nothing there yet
+        if data:
+            self._said = (self._said + data)[-65536:]
+        elif data is not None:
+            self._loop.remove_reader(self._pipe.fileno())
+            self._pipe.close()
+            self.shim.wait()  # at most the microseconds between its last close and its end
+            if self._hammer is not None:
+                self._hammer.cancel()
+            self._end.set_result(None)
+
+
+def _command(task: Task) -> Command:
+    if task.command is None:
+        raise UsageError(f"task {task.name!r} declares no command", where="batch/workers/commands.py")
+    return task.command
+
+
+def _plain(template: str) -> str | None:
+    """A template without placeholders as text; None if it has any."""
+    pieces = _pieces(template)
+    return pieces[0][0] if len(pieces) == 1 else None
