@@ -1,0 +1,8 @@
+"""The bench: respool against its peers and against its own targets, on this machine, in one run.
+
+    python -m bench                  everything (needs bench/requirements.txt; writes docs/benchmarks.md)
+    python -m bench --quick          small counts, one round, no million items; prints, writes nothing into docs
+    python -m bench --only joblib    only the contestants and measurements whose name holds this word
+
+Machines are noisy: only medians, and ratios between contestants of the same round, are worth quoting.
+"""
