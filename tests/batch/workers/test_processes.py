@@ -17,8 +17,8 @@ from test_contract import DEADLINE, IMPLEMENTATIONS, NONCE, SPOOL, Bench, scenar
 from respool.batch.declaration import Mode, Task
 from respool.batch.model import Attempt, Done, Failed, Interrupted, Kind
 from respool.batch.places import Places
+from respool.batch.workers.process_table import start_ticks
 from respool.batch.workers.receipt import read_receipt, write_receipt
-from respool.batch.workers.worker_process import start_ticks
 
 PROCESSES = IMPLEMENTATIONS["processes"]
 
@@ -98,6 +98,8 @@ def test_a_child_left_behind_ends_with_the_workers(tmp_path: Path) -> None:
         assert isinstance(outcome, Done)
         found.append(int(outcome.result or ""))
         assert is_running(found[0])
+        marks = [mark for mark in Path(f"/proc/{found[0]}/environ").read_bytes().split(b"\0") if b"RESPOOL_" in mark]
+        assert marks == [f"RESPOOL_ATTEMPT={SPOOL}:0:0:{NONCE}".encode()]
         assert await bench.outcome(bench.put("echo")) == Done('{"n":2}')
 
     scenario(PROCESSES, tmp_path, play, size=1)
@@ -124,7 +126,7 @@ def test_every_worker_is_registered_while_it_lives(tmp_path: Path) -> None:
         folder = bench.places.session(NONCE)
         records = [json.loads(file.read_text()) for file in folder.iterdir()]
         assert {record["pid"]: record["ticks"] for record in records} == bench.workers.pids()
-        assert all(record["ticks"] == start_ticks(record["pid"]) > 0 for record in records)
+        assert all(record["ticks"] == start_ticks(record["pid"]) != 0 for record in records)
         await bench.workers.close()
         assert list(folder.iterdir()) == []
 

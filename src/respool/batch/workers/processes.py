@@ -24,8 +24,9 @@ from respool.batch.execute import timed_out
 from respool.batch.model import Attempt, Failed, Interrupted, Kind, Outcome, outcome_from_data
 from respool.batch.places import Places
 from respool.batch.workers.contract import Note, Report
+from respool.batch.workers.process_table import start_ticks
 from respool.batch.workers.receipt import read_receipt
-from respool.batch.workers.worker_process import HEADER, frame, start_ticks
+from respool.batch.workers.worker_process import HEADER, frame
 
 PATIENCE = 1.0  # seconds that an idle worker gets to end by itself when the workers close
 _LOADING = "its worker process died while it loaded the task's module, twice"
@@ -41,7 +42,7 @@ class _Worker:
     def __init__(self, process: asyncio.subprocess.Process, reader: Any, writer: Any) -> None:
         self.process, self.reader, self.writer = process, reader, writer
         self.pid: int = process.pid
-        self.ticks = start_ticks(process.pid)
+        self.ticks = start_ticks(process.pid) or 0
         self.watch = asyncio.get_running_loop().create_task(self._notice_death())
 
     @property
@@ -198,11 +199,12 @@ class ProcessWorkers:
                 "folder": None if self._folder is None else str(self._folder),
             }  # fmt: skip
             try:
+                # Children forked by a task show this mark, of no item; programs that it starts show their item.
                 # What a task prints goes to stderr: stdout belongs to the runner, and may be read by a machine.
                 process = await asyncio.create_subprocess_exec(
                     sys.executable, "-c", _PROGRAM, json.dumps(settings), pass_fds=[theirs.fileno()],
                     stdin=asyncio.subprocess.DEVNULL, stdout=2, start_new_session=True,
-                    env={**os.environ, "RESPOOL_SESSION": self._nonce},
+                    env={**os.environ, "RESPOOL_ATTEMPT": f"{self._spool_id}:0:0:{self._nonce}"},
                 )  # fmt: skip
             except BaseException:
                 ours.close()

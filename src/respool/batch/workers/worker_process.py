@@ -30,6 +30,7 @@ from respool.batch.execute import failure, try_sync
 from respool.batch.model import Attempt, Failed, Kind, Outcome, outcome_to_data
 from respool.batch.places import Places
 from respool.batch.tasks import Context, resolve
+from respool.batch.workers.process_table import start_ticks
 from respool.batch.workers.receipt import write_receipt
 from respool.errors import RespoolError
 from respool.files import private_folder, write_atomic
@@ -87,18 +88,6 @@ def frame(message: dict[str, Any]) -> bytes:
     return len(content).to_bytes(HEADER, "big") + content
 
 
-def start_ticks(pid: int) -> int:
-    """When the process started, in clock ticks since the machine did; 0 if that cannot be told.
-
-    Together with its number it names a process for ever: numbers are used again, start times are not.
-    """
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        return int(status.rpartition(")")[2].split()[19])  # field 22; the name in parentheses may hold anything
-    except (OSError, ValueError, IndexError):
-        return 0
-
-
 def serve(settings: Settings) -> None:
     """Work until the runner closes the socket, or dies."""
     faulthandler.enable()  # a segfault says where it happened, on stderr
@@ -113,7 +102,7 @@ def serve(settings: Settings) -> None:
     channel.send(ready=True)
     while (message := channel.receive()) is not None:
         attempt = Attempt(*message["attempt"])
-        os.environ["RESPOOL_ATTEMPT"] = f"{settings.spool_id}:{attempt.item}-{attempt.number}:{attempt.nonce}"
+        os.environ["RESPOOL_ATTEMPT"] = f"{settings.spool_id}:{attempt.item}:{attempt.number}:{attempt.nonce}"
         folder = places.attempt(attempt.item, attempt.number)
         context = Context(attempt, settings.spool_id, folder, partial(_note, channel))
         outcome = _try(message, attempt, context, channel, settings.folder)
@@ -131,7 +120,7 @@ def _leave_it_to_the_runner(number: int, frame: FrameType | None) -> None:
 
 def _register(folder: Path) -> None:
     pid = os.getpid()
-    record = {"pid": pid, "ticks": start_ticks(pid)}
+    record = {"pid": pid, "ticks": start_ticks(pid) or 0}
     write_atomic(private_folder(folder) / str(pid), json.dumps(record), durable=False)
 
 
