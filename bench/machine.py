@@ -47,10 +47,12 @@ def _system() -> str:
 
 
 def _file_system(folder: Path) -> str:
-    found = subprocess.run(
-        ["stat", "-f", "-c", "%T", str(folder)], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
-    return found.stdout.strip() or "unknown"
+    best, kind = "", "unknown"
+    for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
+        point, type_ = line.split(" ")[1:3]
+        if folder.is_relative_to(point) and len(point) >= len(best):
+            best, kind = point, type_
+    return kind
 
 
 def _version(package: str) -> str | None:

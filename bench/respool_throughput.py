@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench import contest
-from bench.figures import Json
+from bench.figures import Broken, Json
 from bench.respool_cli import row
 from bench.respool_items import available
 
@@ -12,7 +12,7 @@ LOOK_MS = 1.0
 
 
 def measure(quick: bool, summary: list[Json]) -> list[Json]:
-    """Rows of the table of targets. The share of the limit comes out of the rounds. Raises Skip."""
+    """Rows of the table of targets. The share of the limit comes out of the rounds. Raises Skip, Broken."""
     available()
     rows = [_rate(summary), *_shares(summary), _commits(5_000 if quick else 100_000)]
     for workers in (1, 16, 64):
@@ -50,10 +50,12 @@ def _commits(items: int) -> Json:
         with contest.watching(module.RECORDED, folder, items, every=LOOK_MS / 1000) as seen:
             process = contest.spawn("respool_async", items, 4, "noop", folder)
             process.wait(contest.DEADLINE)
+    if process.returncode != 0 or seen["count"] < items:
+        raise Broken(f"{seen['count']} of {items} items recorded, exit code {process.returncode}")
     gap = seen["gap_p99_ms"]
     ok = None if gap is None else gap <= LONGEST_GAP_MS + LOOK_MS
     median, longest = seen["gap_median_ms"] or 0.0, seen["gap_max_ms"] or 0.0
-    detail = f"99th percentile between two commits seen, ± 1 ms; median {median:.1f}, longest {longest:.1f}"
+    detail = f"99th percentile between two commits seen (± {LOOK_MS:g} ms); median {median:.1f}, longest {longest:.1f}"
     return row("a commit at least every", "≤ 10 ms", gap, "ms", ok, detail)
 
 
