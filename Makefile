@@ -10,7 +10,9 @@ BIN := $(VENV)/bin
 # A stamp is newer than pyproject.toml once its set of packages is installed; `dev` contains the plain set.
 PLAIN := $(VENV)/.installed-plain
 DEV := $(VENV)/.installed-dev
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+BENCH := $(VENV)/.installed-bench
+# Twice quiet: pip shows errors only.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
 
 # Tests of one file stay on one worker, so that what they share is made once.
 TEST_OPTIONS ?= -n 2 --dist loadfile
@@ -18,7 +20,7 @@ TEST_OPTIONS ?= -n 2 --dist loadfile
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(PLAIN)  ## run a real batch over the standard library's own source files, twice: the second time nothing is left to do
+demo: $(PLAIN)  ## run a real batch over the standard library's own modules, twice: the second time nothing is repeated
 	@export PATH="$$PWD/$(BIN):$$PATH"; cd examples && ./demo.sh
 
 test: $(DEV)  ## set everything up and run all tests
@@ -29,10 +31,10 @@ check: $(DEV)  ## ruff, mypy --strict and the architecture
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
-crash: $(DEV)  ## the long kill torture: 100 and more kill -9 over every type of task
-	$(BIN)/python -m pytest -q -rA --timeout 3600 -m torture tests
+crash: $(DEV)  ## the long kill torture (its short form is a part of `make test`)
+	KILLS=$${KILLS:-120} $(BIN)/python -m pytest -rA --timeout 3600 tests/crash
 
-bench: $(DEV)  ## measure, beside the peers that are installed; figures go to bench/figures
+bench: $(BENCH)  ## measure beside the peers, and save the figures with the machine's description
 	$(BIN)/python -m bench
 
 clean:  ## remove what these targets made
@@ -62,6 +64,9 @@ fi
 endef
 export MAKE_VENV
 
+# When the environment's Python is gone (an upgrade took it), its stamps are worth nothing.
+$(shell test -x $(BIN)/python || rm -f $(PLAIN) $(DEV) $(BENCH))
+
 $(PLAIN): pyproject.toml
 	@bash -euo pipefail -c "$$MAKE_VENV"
 	@echo "installing respool"
@@ -73,3 +78,8 @@ $(DEV): pyproject.toml
 	@echo "installing respool and what its tests need"
 	@$(PIP) -e '.[dev]'
 	@touch $(PLAIN) $@
+
+$(BENCH): bench/requirements.txt $(DEV)
+	@echo "installing the peers"
+	@$(PIP) -r bench/requirements.txt
+	@touch $@
