@@ -150,6 +150,15 @@ def daemon(payload: Any) -> int:
     return pid
 
 
+def fork_and_return(payload: Any) -> str:
+    """Comes back twice: in this process, and before that in its child."""
+    child = os.fork()
+    if child == 0:
+        return "child"
+    os.waitpid(child, 0)
+    return "parent"
+
+
 def pid(payload: Any) -> int:
     return os.getpid()
 

@@ -106,6 +106,17 @@ def test_a_child_left_behind_ends_with_the_workers(tmp_path: Path) -> None:
     wait_until(lambda: not is_running(found[0]), "the child is still there")
 
 
+def test_a_forked_child_that_comes_back_says_nothing(tmp_path: Path) -> None:
+    async def play(bench: Bench) -> None:
+        attempt = bench.put("fork_and_return")
+        assert await bench.outcome(attempt) == Done('"parent"')
+        folder = bench.places.attempt(attempt.item, attempt.number)
+        assert read_receipt(folder, SPOOL, attempt) == Done('"parent"')
+        assert await bench.outcome(bench.put("echo")) == Done('{"n":2}')
+
+    scenario(PROCESSES, tmp_path, play, size=1)
+
+
 def test_signals_are_left_to_the_runner(tmp_path: Path) -> None:
     async def play(bench: Bench) -> None:
         started = tmp_path / "started"

@@ -97,6 +97,7 @@ def serve(settings: Settings) -> None:
         signal.signal(number, _leave_it_to_the_runner)
     places = Places(Path(settings.database))
     _register(places.session(settings.nonce))
+    worker = os.getpid()
     channel = Channel(socket.socket(fileno=settings.socket))
     os.register_at_fork(after_in_child=channel.close)
     channel.send(ready=True)
@@ -106,6 +107,8 @@ def serve(settings: Settings) -> None:
         folder = places.attempt(attempt.item, attempt.number)
         context = Context(attempt, settings.spool_id, folder, partial(_note, channel))
         outcome = _try(message, attempt, context, channel, settings.folder)
+        if os.getpid() != worker:
+            os._exit(0)  # a child that the task forked came back here; its parent answers
         _leave_receipt(folder, settings, attempt, outcome)
         with contextlib.suppress(OSError, ValueError):  # the task may have closed it
             sys.stdout.flush()
