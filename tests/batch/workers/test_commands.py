@@ -16,6 +16,7 @@ from respool import canonical
 from respool.batch.model import Done, Failed, Interrupted, Kind
 from respool.batch.places import Places
 from respool.batch.workers.process_table import start_ticks
+from respool.batch.workers.receipt import read_receipt
 from respool.batch.workers.remains import ProcessId, end_strays, stray
 from respool.files import file_digest
 
@@ -226,6 +227,7 @@ def test_interrupt_ends_the_family(tmp_path: Path) -> None:
         bench.workers.interrupt(ONE, "again")
         assert await bench.wait(ONE) == Interrupted("job cancelled")
         assert dead(pid_in(tmp_path / "child"))
+        assert isinstance(read_receipt(bench.places.attempt(1, 1), SPOOL, ONE), Interrupted), "the shim did it itself"
         assert bench.workers.pids() == {}
         bench.workers.interrupt(ONE, "too late")
         await bench.workers.close()
@@ -268,7 +270,7 @@ def test_close_interrupts_all(tmp_path: Path) -> None:
 def test_no_more_than_size_run_at_once(tmp_path: Path) -> None:
     async def go() -> None:
         bench = Bench(Places.at(tmp_path / "spool.db"), size=2)
-        script = f"cd {tmp_path}; touch on.$$; ls -d on.* | wc -l; sleep 0.05; rm on.$$"
+        script = f"cd {tmp_path}; touch on.$$; set -- on.*; echo $#; sleep 0.05; rm on.$$"
         tried = [attempt(item) for item in range(1, 9)]
         for one in tried:
             bench.workers.put(one, shell(script))
