@@ -41,9 +41,9 @@ class Stored(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """Where block `index` of the new source goes: `kept` is the stored block it equals, or None if it must be read."""
+    """Where block `ordinal` of the new source goes: `kept` is the stored block it equals, or None if it must be read."""
 
-    index: int
+    ordinal: int
     kept: int | None
     start: int
 

@@ -90,7 +90,7 @@ class Streak(NamedTuple):
     """Failures of one kind in a row, over all items of a job. `since` is the instant of the first."""
 
     kind: Kind | None = None
-    count: int = 0
+    length: int = 0
     since: int = 0
 
 
@@ -98,13 +98,13 @@ def follow(streak: Streak, outcome: Outcome, now: int) -> Streak:
     """The streak after one more outcome. Successes end it, interruptions and waits say nothing.
 
     >>> follow(Streak(), Failed(Kind.QUOTA, "no money"), 5)
-    Streak(kind=<Kind.QUOTA: 'quota'>, count=1, since=5)
+    Streak(kind=<Kind.QUOTA: 'quota'>, length=1, since=5)
     """
     if isinstance(outcome, Failed):
         if outcome.kind is Kind.RATE_LIMITED:
             return streak
         if outcome.kind is streak.kind:
-            return streak._replace(count=streak.count + 1)
+            return streak._replace(length=streak.length + 1)
         return Streak(outcome.kind, 1, now)
     return Streak() if isinstance(outcome, (Done, Skipped)) else streak
 
@@ -112,4 +112,4 @@ def follow(streak: Streak, outcome: Outcome, now: int) -> Streak:
 def tripped(streak: Streak, breaker: Breaker) -> bool:
     """Whether this streak pauses the job."""
     threshold = breaker.threshold(streak.kind)
-    return threshold > 0 and streak.count >= threshold
+    return threshold > 0 and streak.length >= threshold

@@ -71,7 +71,7 @@ def apply(
     report = Report(job, dict.fromkeys(Change, 0), running_changed=merge.running_changed)
     done = 0
     for placement in plan:
-        span = spans[placement.index]
+        span = spans[placement.ordinal]
         if placement.kept is None:
             rows = first if first is not None else source.rows(span, task)
             for change, count in merge.block(span.digest, placement.start, rows, source.name).items():
@@ -136,13 +136,13 @@ def stage(
         request = database.insert("insert_request", now, "submit", job, arguments, None)
     plan = place(stored_blocks(database, job), [span.digest for span in spans])
     for placement in plan:
-        span = spans[placement.index]
+        span = spans[placement.ordinal]
         rows = None
         if placement.kept is None:
             rows = json.dumps([[row.key, row.payload, row.fingerprint] for row in source.rows(span, task)])
         with database.write():
             database.run(
-                "stage_block", request, placement.index, span.digest, placement.start, placement.kept, rows
+                "stage_block", request, placement.ordinal, span.digest, placement.start, placement.kept, rows
             )  # fmt: skip
     with database.write():
         database.run("ready_request", clock.now(), request)
@@ -163,7 +163,7 @@ def apply_staged(database: Database, request: int, arguments: str, intact: Intac
         if placement.kept is not None:
             _move(merge, stored[placement.kept], placement)
             continue
-        ordinal, digest, _, _ = staged[placement.index]
+        ordinal, digest, _, _ = staged[placement.ordinal]
         rows_text = (database.one("staged_rows", request, ordinal) or (None,))[0]
         if rows_text is None:
             # The job changed between staging and now, so a block that was to be kept is gone: the sender must resend.

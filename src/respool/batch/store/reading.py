@@ -126,7 +126,7 @@ def attempts(database: Database, item: int) -> list[Tried]:
 def events(database: Database, after: int = 0, job: int | None = None, limit: int = 1000) -> list[Event]:
     """Up to `limit` events after a sequence number."""
     rows = database.all("events_after", after, job, limit)
-    return [Event(*row[:6], data=json.loads(row[6]) if row[6] else {}) for row in rows]
+    return [Event._make((*row[:6], json.loads(row[6]) if row[6] else {}, 1)) for row in rows]
 
 
 def descendants(database: Database, job: int) -> list[int]:

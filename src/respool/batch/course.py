@@ -1,0 +1,183 @@
+"""One job under way in a runner: what may start now, and what it waits for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from respool.batch.declaration import Mode, Task
+from respool.batch.model import Attempt, Failed, ItemState, Job, Kind, Outcome
+from respool.batch.policy import Concurrency
+from respool.batch.settle import Settled, Streak, Verdict, follow, tripped
+from respool.clock import MICROSECONDS, local_time
+from respool.pace import Grant, Limit, Pace, Token
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """That a job stops here, why, and when it can go on by itself (UTC microseconds, None: when somebody acts)."""
+
+    reason: str
+    resume_at: int | None = None
+    streak: Streak | None = None
+
+
+@dataclass(slots=True)
+class Running:
+    """An attempt that was handed out."""
+
+    attempt: Attempt
+    started_at: int
+    token: Token | None = None
+    note: str | None = None
+
+
+@dataclass(slots=True)
+class Course:
+    """The state of one job in its runner; everything that must survive is in the spool as well.
+
+    `expanding` is set while the job is a follow-up whose items are still to be made.
+    """
+
+    job: Job
+    task: Task
+    concurrency: Concurrency
+    pace: Pace
+    expanding: int | None = None
+    no_cache: bool = False
+    streak: Streak = field(default_factory=Streak)
+    counts: dict[ItemState, int] = field(default_factory=dict)
+    running: dict[int, Running] = field(default_factory=dict)
+    failures: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=5))
+    paused: Pause | None = None
+    unwritten_pause: Pause | None = None
+    cancelled: bool = False
+    dry_until: int | None = 0  # nothing is due before this instant; None: nothing is pending at all
+    held_until: int = 0  # by a limit or a cool-down, with the key
+    held_by: str | None = None
+    deadline: float | None = None  # on the monotonic clock
+    settled: int = 0
+
+    @property
+    def cacheable(self) -> bool:
+        """Whether finished results of equal work may be taken: commands only if they declare what they produce."""
+        if self.expanding is not None or not self.task.cache:
+            return False
+        return self.task.mode is not Mode.COMMAND or bool(self.task.command and self.task.command.outputs)
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        return () if self.expanding is not None else self.task.limits
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that a 429 closes: those of the limits, or the task's own name."""
+        return tuple(limit.key for limit in self.task.limits) or (self.task.name[:200],)
+
+    def poke(self) -> None:
+        """Look again: something may be due."""
+        self.dry_until = 0
+
+    def open_for(self, free: int, ahead: int, now: int) -> int:
+        """How many attempts this job may start now, given `free` places and `ahead` more to be queued for them."""
+        if self.paused or self.cancelled or self.dry_until is None or self.dry_until > now or self.held_until > now:
+            return 0
+        room = self.concurrency.limit - len(self.running)
+        if self.concurrency.limit >= self.concurrency.ceiling:
+            room += ahead
+        return max(0, min(free + ahead, room))
+
+    def grant(self, want: int, now: int) -> tuple[int, list[Token]]:
+        """Ask the limits for up to `want` starts. What is not given holds the job until it can be."""
+        if not self.limits or want <= 0:
+            return want, []
+        answer: Grant = self.pace.take(self.limits, want)
+        if answer.count < want and answer.wait > 0:
+            self.hold(answer.wait, answer.closed_key or self.limits[0].key, now)
+        return answer.count, list(answer.tokens)
+
+    def hold(self, seconds: float, key: str, now: int) -> None:
+        """Start nothing for so long; beyond `max_pause` the job pauses instead of waiting."""
+        until = now + round(seconds * MICROSECONDS)
+        self.held_until, self.held_by = max(self.held_until, until), key
+        if seconds > self.task.max_pause and self.paused is None:
+            self._pause(
+                Pause(
+                    f"{key} asked to be left alone until {local_time(until)} "
+                    f"(longer than max_pause = {self.task.max_pause:g} s)", until,
+                )  # fmt: skip
+            )
+
+    def look_at_cooldowns(self, now: int) -> None:
+        """Honour cool-downs that other runners, or an earlier life of this one, have set."""
+        for key in self.keys:
+            closed = self.pace.closed(key)
+            if closed is not None:
+                self.hold(closed[0], key, now)
+
+    def judge(self, settled: Settled, announced_key: bool, now: int) -> None:
+        """Learn from an outcome: the streak, the concurrency, the cool-down of the key."""
+        outcome, verdict = settled.outcome, settled.verdict
+        self.streak = follow(self.streak, outcome, now)
+        if verdict.close_key > 0 and announced_key:
+            self.concurrency.throttled()
+            for key in self.keys:
+                self.pace.close_key(key, verdict.close_key, _message(outcome))
+            self.hold(verdict.close_key, self.keys[0], now)
+        elif verdict.state is ItemState.DONE:
+            self.concurrency.succeeded()
+        if verdict.state is ItemState.FAILED:
+            self.failures.append((settled.attempt.key, f"{verdict.kind}: {verdict.message}"))
+        if self.paused is None and tripped(self.streak, self.task.breaker):
+            self._pause(Pause(_breaker_text(self.streak, _message(outcome)), None, self.streak))
+
+    def reach_deadline(self, seconds: float) -> None:
+        """The job's own time is used up."""
+        self._pause(Pause(f"its timeout of {seconds:g} s is used up; run it again for a new allowance"))
+
+    def _pause(self, pause: Pause) -> None:
+        self.paused = self.unwritten_pause = pause
+
+    def count(self, before: ItemState, after: ItemState, number: int = 1) -> None:
+        """Keep the counts that the view shows."""
+        self.counts[before] = self.counts.get(before, 0) - number
+        self.counts[after] = self.counts.get(after, 0) + number
+
+    def waiting_for(self, now: int) -> str | None:
+        """What this job waits for, as a sentence, or None if it does not wait."""
+        if self.paused is not None:
+            return f"paused: {self.paused.reason}"
+        if self.held_until > now and self.held_by is not None:
+            return f"waiting for {self.held_by} until {local_time(self.held_until)}"
+        if self.dry_until and self.dry_until > now and not self.running:
+            return f"waiting until {local_time(self.dry_until)} to retry"
+        return None
+
+
+def dropped(verdict: Verdict, outcome: Outcome) -> Verdict:
+    """The verdict on an attempt whose item is no longer wanted."""
+    return Verdict(ItemState.CANCELLED, None, None, 0, verdict.standing)
+
+
+def only_keys(candidates: Sequence[Attempt], keys: frozenset[str]) -> list[Attempt]:
+    """Those of the candidates whose keys are asked for."""
+    return [candidate for candidate in candidates if candidate.key in keys]
+
+
+def alone(task: Task) -> Task:
+    """The same task for an item that may have killed its runner."""
+    return task if task.mode is Mode.COMMAND else replace(task)
+
+
+def _message(outcome: Outcome) -> str:
+    return outcome.message if isinstance(outcome, Failed) else "asked to wait"
+
+
+def _breaker_text(streak: Streak, message: str) -> str:
+    advice = {
+        Kind.UNAUTHORISED: "check the key",
+        Kind.QUOTA: "check the account",
+        Kind.UNAVAILABLE: "check the service",
+    }.get(streak.kind or Kind.RAISED, "look at the failures")
+    return f"{streak.length} times in a row {streak.kind} ({message[:200]}); {advice}, then run the same command again"
