@@ -110,6 +110,11 @@ SELECT EXISTS (SELECT 1 FROM items WHERE led_by IS NOT NULL);
 -- name: mismatched_item
 UPDATE items SET state = 'pending', not_before = 0, result_item = NULL, result_attempt = NULL WHERE id = ?;
 
+-- name: drop_item
+UPDATE items SET state = 'cancelled', reason = ?, kind = NULL, message = NULL, not_before = 0, led_by = NULL,
+  result_item = NULL, result_attempt = NULL, ended_at = ?
+WHERE id = ?;
+
 -- name: give_back_streak
 UPDATE items SET state = 'pending', failures = 0, not_before = 0, reason = 'given back by the breaker'
 WHERE job_id = ? AND kind = ? AND state IN ('pending', 'failed') AND ended_at >= ?;
@@ -162,7 +167,13 @@ SELECT EXISTS (SELECT 1 FROM items WHERE job_id = ? AND state = ?);
 
 -- name: descendants
 WITH RECURSIVE family(id) AS (SELECT ? UNION SELECT j.id FROM jobs j JOIN family f ON j.parent_id = f.id)
-SELECT id FROM family;
+SELECT id FROM family ORDER BY id;
+
+-- name: open_jobs
+SELECT j.id FROM jobs j
+WHERE (j.sealed_at IS NOT NULL OR j.parent_id IS NOT NULL) AND j.skipped_reason IS NULL AND j.cancelled_at IS NULL
+  AND EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state IN ('pending', 'running'))
+ORDER BY j.id;
 
 -- name: bump_revision
 UPDATE jobs SET revision = revision + 1, updated_at = ? WHERE id = ?;
@@ -192,11 +203,6 @@ UPDATE jobs SET cancelled_at = ?, updated_at = ? WHERE id = ?;
 -- name: cancel_items
 UPDATE items SET state = 'cancelled', reason = 'cancelled', not_before = 0, led_by = NULL, ended_at = ?
 WHERE job_id = ? AND state = 'pending';
-
--- name: cancel_item
-UPDATE items SET state = 'cancelled', reason = 'cancelled', result_item = NULL, result_attempt = NULL, not_before = 0,
-  ended_at = ?
-WHERE id = ?;
 
 -- ── follow-ups ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -447,3 +453,240 @@ SELECT j.id, j.name, j.ended_at FROM jobs j
 WHERE j.ended_at < ? AND NOT EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state IN ('pending', 'running'))
   AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.parent_id = j.id AND (c.ended_at IS NULL OR c.ended_at >= ?))
 ORDER BY j.id DESC;
+
+-- ── dry run ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: forecast_by_key
+SELECT i.key, i.id, i.fingerprint, i.state, i.reason, i.block_id, i.kind, i.not_before, i.ended_at, i.attempts,
+  r.outputs
+FROM json_each(?2) k JOIN items i ON i.job_id = ?1 AND i.key = k.value
+LEFT JOIN results r ON r.item_id = i.result_item AND r.number = i.result_attempt;
+
+-- name: forecast_of_block
+SELECT i.key, i.id, i.fingerprint, i.state, i.reason, i.block_id, i.kind, i.not_before, i.ended_at, i.attempts,
+  r.outputs
+FROM items i LEFT JOIN results r ON r.item_id = i.result_item AND r.number = i.result_attempt
+WHERE i.block_id = ? ORDER BY i.position;
+
+-- name: jobs_of_items
+SELECT i.id, i.job_id FROM json_each(?) s JOIN items i ON i.id = s.value;
+
+-- ── doctor: diagnoses, (job, its name, item, key) where they are about items ─────────────────────────────────────────
+
+-- name: integrity_check
+PRAGMA integrity_check(20);
+
+-- name: foreign_key_check
+SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2;
+
+-- name: check_running
+SELECT j.id, j.name, i.id, i.key FROM jobs j JOIN items i ON i.job_id = j.id AND i.state = 'running' ORDER BY i.id;
+
+-- name: check_running_without_attempt
+SELECT j.id, j.name, i.id, i.key FROM jobs j JOIN items i ON i.job_id = j.id AND i.state = 'running'
+LEFT JOIN attempts a ON a.item_id = i.id AND a.number = i.attempts AND a.outcome = 'running'
+WHERE a.item_id IS NULL ORDER BY i.id;
+
+-- name: check_attempt_without_running_item
+SELECT j.id, j.name, i.id, i.key FROM attempts a JOIN items i ON i.id = a.item_id JOIN jobs j ON j.id = i.job_id
+WHERE a.outcome = 'running' AND (i.state <> 'running' OR i.attempts <> a.number) ORDER BY i.id;
+
+-- name: check_done_without_attempt
+SELECT j.id, j.name, i.id, i.key FROM items i JOIN jobs j ON j.id = i.job_id
+LEFT JOIN attempts a ON a.item_id = i.result_item AND a.number = i.result_attempt AND a.outcome = 'done'
+WHERE i.state IN ('done', 'cached') AND a.item_id IS NULL ORDER BY i.id;
+
+-- name: check_result_file
+SELECT j.id, j.name, i.id, i.key, r.file FROM items i JOIN jobs j ON j.id = i.job_id
+JOIN results r ON r.item_id = i.result_item AND r.number = i.result_attempt
+WHERE i.state IN ('done', 'cached') AND r.file IS NOT NULL ORDER BY i.id;
+
+-- name: check_result_json
+SELECT j.id, j.name, i.id, i.key FROM items i JOIN jobs j ON j.id = i.job_id
+JOIN results r ON r.item_id = i.result_item AND r.number = i.result_attempt
+WHERE i.state IN ('done', 'cached')
+  AND (r.result IS NOT NULL AND NOT json_valid(r.result) OR r.outputs IS NOT NULL AND NOT json_valid(r.outputs))
+ORDER BY i.id;
+
+-- name: check_payload_json
+SELECT j.id, j.name, i.id, i.key FROM payloads p JOIN items i ON i.id = p.item_id JOIN jobs j ON j.id = i.job_id
+WHERE NOT json_valid(p.payload) ORDER BY i.id;
+
+-- name: check_far_wait
+SELECT j.id, j.name, i.id, i.key FROM jobs j JOIN items i ON i.job_id = j.id AND i.state = 'pending'
+WHERE i.not_before > ? AND i.not_before < 4611686018427387904 ORDER BY i.id;
+
+-- name: check_stranded_follower
+SELECT j.id, j.name, i.id, i.key FROM items i JOIN jobs j ON j.id = i.job_id LEFT JOIN items l ON l.id = i.led_by
+WHERE i.led_by IS NOT NULL AND i.state = 'pending' AND (l.id IS NULL OR l.state <> 'running') ORDER BY i.id;
+
+-- name: check_job_json
+SELECT id, name FROM jobs WHERE NOT json_valid(settings) OR NOT json_valid(source)
+UNION SELECT j.id, j.name FROM rules r JOIN jobs j ON j.id = r.job_id WHERE NOT json_valid(r.settings);
+
+-- name: check_event_json
+SELECT count(*) FROM events WHERE data IS NOT NULL AND NOT json_valid(data);
+
+-- name: check_request_json
+SELECT DISTINCT j.id, j.name FROM requests r JOIN jobs j ON j.id = r.job_id
+LEFT JOIN staged_blocks b ON b.request_id = r.id
+WHERE r.done_at IS NULL AND (NOT json_valid(r.arguments) OR b.rows IS NOT NULL AND NOT json_valid(b.rows));
+
+-- name: check_undelivered
+SELECT j.id, j.name, r.task FROM jobs j JOIN rules r ON r.job_id = j.id
+WHERE j.ended_at IS NOT NULL AND (r.revision IS NULL OR r.revision <> j.revision)
+  AND (r.run_on = 'finish'
+       OR j.cancelled_at IS NULL AND NOT EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state = 'failed'));
+
+-- name: check_future_stamps
+SELECT (SELECT count(*) FROM events WHERE at > ?1)
+     + (SELECT count(*) FROM attempts WHERE started_at > ?1 OR ended_at > ?1)
+     + (SELECT count(*) FROM sessions WHERE started_at > ?1 OR ended_at > ?1);
+
+-- name: unsealed_jobs
+SELECT id, name FROM jobs j WHERE sealed_at IS NULL AND ended_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.job_id = j.id AND r.done_at IS NULL);
+
+-- name: tasks_of_open_jobs
+SELECT j.id, j.name, j.task, j.settings FROM jobs j
+WHERE EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state IN ('pending', 'running'));
+
+-- name: last_event_at
+SELECT at FROM events ORDER BY seq DESC LIMIT 1;
+
+-- name: attempt_exists
+SELECT EXISTS (SELECT 1 FROM attempts WHERE item_id = ? AND number = ?);
+
+-- name: result_file_exists
+SELECT EXISTS (SELECT 1 FROM results WHERE file = ?);
+
+-- ── doctor: repairs ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: close_stray_attempts
+UPDATE attempts SET outcome = 'interrupted', ended_at = ?, message = ? WHERE item_id = ? AND outcome = 'running'
+  AND NOT EXISTS (SELECT 1 FROM items i WHERE i.id = attempts.item_id AND i.state = 'running' AND i.attempts = number);
+
+-- name: forget_archived
+DELETE FROM archive WHERE (item_id, number) IN (SELECT result_item, result_attempt FROM items WHERE id = ?);
+
+-- name: clamp_wait
+UPDATE items SET not_before = ?, reason = ? WHERE id = ?;
+
+-- name: free_follower
+UPDATE items SET led_by = NULL, not_before = 0 WHERE id = ? AND state = 'pending';
+
+-- name: lose_payload
+UPDATE payloads SET payload = 'null' WHERE item_id = ?;
+
+-- name: fail_without_payload
+UPDATE items SET state = 'failed', kind = 'invalid', message = ?1, fingerprint = 'lost', ended_at = ?2, not_before = 0,
+  led_by = NULL
+WHERE id = ?3 AND state IN ('pending', 'running');
+
+-- name: reread_blocks
+UPDATE blocks SET digest = 'lost:' || id WHERE job_id = ?;
+
+-- name: reread_source
+UPDATE jobs SET source = CASE WHEN json_valid(source) THEN json_remove(source, '$.digest') ELSE '{}' END WHERE id = ?;
+
+-- name: replace_settings
+UPDATE jobs SET settings = ? WHERE id = ? AND NOT json_valid(settings);
+
+-- name: replace_rule_settings
+UPDATE rules SET settings = ? WHERE job_id = ? AND NOT json_valid(settings);
+
+-- name: forget_event_data
+UPDATE events SET data = NULL WHERE data IS NOT NULL AND NOT json_valid(data);
+
+-- name: drop_broken_requests
+UPDATE requests SET done_at = ? WHERE done_at IS NULL AND job_id = ?;
+
+-- name: all_job_ids
+SELECT id FROM jobs;
+
+-- name: mend_session_zero
+INSERT OR IGNORE INTO sessions (id, nonce, pid, host, workers, started_at, ended_at, ending)
+SELECT 0, 'lost', 0, '', '', 0, 0, 'lost' WHERE EXISTS (
+  SELECT 1 FROM results r JOIN items i ON i.id = r.item_id
+  WHERE NOT EXISTS (SELECT 1 FROM attempts a WHERE a.item_id = r.item_id AND a.number = r.number)
+  UNION ALL SELECT 1 FROM items i WHERE i.state IN ('done', 'cached')
+  AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.item_id = i.result_item AND a.number = i.result_attempt));
+
+-- name: mend_attempts_of_results
+INSERT OR IGNORE INTO attempts (item_id, number, session_id, started_at, ended_at, outcome, message)
+SELECT r.item_id, r.number, 0, 0, 0, 'done', 'the row of this attempt was lost'
+FROM results r JOIN items i ON i.id = r.item_id;
+
+-- name: mend_attempts_of_items
+INSERT OR IGNORE INTO attempts (item_id, number, session_id, started_at, ended_at, outcome, message)
+SELECT i.result_item, i.result_attempt, 0, coalesce(i.ended_at, 0), coalesce(i.ended_at, 0), 'done',
+  'the row of this attempt was lost'
+FROM items i JOIN items o ON o.id = i.result_item WHERE i.state IN ('done', 'cached');
+
+-- name: mend_sessions
+INSERT INTO sessions (id, nonce, pid, host, workers, started_at, ended_at, ending)
+SELECT DISTINCT a.session_id, 'lost-' || a.session_id, 0, '', '', 0, 0, 'lost' FROM attempts a
+WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.id = a.session_id);
+
+-- name: mend_jobs
+INSERT INTO jobs (id, name, task, version, settings, source, created_at, updated_at, sealed_at, ended_at, cancelled_at)
+SELECT job_id, 'lost job ' || job_id, 'lost:task', '1', ?2, '{}', ?1, ?1, ?1, ?1, ?1
+FROM (SELECT job_id FROM items UNION SELECT job_id FROM blocks UNION SELECT job_id FROM rules
+      UNION SELECT job_id FROM requests UNION SELECT job_id FROM archive)
+WHERE job_id NOT IN (SELECT id FROM jobs);
+
+-- name: mend_items_of_lost_jobs
+UPDATE items SET state = 'cancelled', reason = 'its job was lost', not_before = 0, led_by = NULL, ended_at = ?
+WHERE state IN ('pending', 'running') AND job_id IN (SELECT id FROM jobs WHERE task = 'lost:task');
+
+-- name: items_without_payload
+SELECT j.id, j.name, i.id, i.key FROM items i JOIN jobs j ON j.id = i.job_id
+WHERE NOT EXISTS (SELECT 1 FROM payloads p WHERE p.item_id = i.id);
+
+-- name: drop_payloads_without_item
+DELETE FROM payloads WHERE item_id NOT IN (SELECT id FROM items);
+
+-- name: drop_results_without_item
+DELETE FROM results WHERE item_id NOT IN (SELECT id FROM items);
+
+-- name: drop_attempts_without_item
+DELETE FROM attempts WHERE item_id NOT IN (SELECT id FROM items);
+
+-- name: drop_staged_without_request
+DELETE FROM staged_blocks WHERE request_id NOT IN (SELECT id FROM requests);
+
+-- name: mend_parents
+UPDATE jobs SET parent_id = NULL WHERE parent_id IS NOT NULL AND parent_id NOT IN (SELECT id FROM jobs);
+
+-- name: mend_children
+UPDATE rules SET child_id = NULL, revision = NULL WHERE child_id IS NOT NULL AND child_id NOT IN (SELECT id FROM jobs);
+
+-- name: done_without_result_row
+SELECT i.id FROM items i WHERE i.state IN ('done', 'cached')
+  AND NOT EXISTS (SELECT 1 FROM results r WHERE r.item_id = i.result_item AND r.number = i.result_attempt);
+
+-- name: users_of_result
+SELECT i.id FROM items i WHERE i.result_item = ? AND i.result_attempt = ?
+  AND NOT EXISTS (SELECT 1 FROM results r WHERE r.item_id = i.result_item AND r.number = i.result_attempt);
+
+-- ── items by themselves ──────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: job_of_item
+SELECT job_id FROM items WHERE id = ?;
+
+-- ── the command line's questions ─────────────────────────────────────────────────────────────────────────────────────
+
+-- name: failure_kinds
+SELECT kind, count(*) AS many FROM items WHERE job_id = ? AND state = 'failed' GROUP BY kind ORDER BY many DESC, kind;
+
+-- name: session_of_job
+SELECT s.nonce, s.pid, s.host, s.workers, s.started_at, s.ended_at FROM sessions s WHERE s.id = (
+  SELECT a.session_id FROM items i JOIN attempts a ON a.item_id = i.id AND a.number = i.attempts
+  WHERE i.job_id = ? AND (i.ended_at IS NOT NULL OR i.state = 'running')
+  ORDER BY i.state = 'running' DESC, i.ended_at DESC LIMIT 1);
+
+-- name: schema_version
+PRAGMA user_version;
+
+-- name: job_of_item
+SELECT job_id FROM items WHERE id = ?;
