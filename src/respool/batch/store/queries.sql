@@ -322,7 +322,7 @@ WHERE job_id = ?1 AND state = 'failed' AND (?2 IS NULL OR kind = ?2)
 -- name: rerun_item
 UPDATE items SET state = 'pending', reason = ?, kind = NULL, message = NULL, failures = 0, crashes = 0, waited = 0,
   not_before = 0, led_by = NULL, ended_at = NULL, result_item = NULL, result_attempt = NULL
-WHERE id = ? AND state NOT IN ('running', 'pending');
+WHERE id = ? AND state NOT IN ('running', 'pending', 'cancelled');
 
 -- name: finished_with_outputs
 SELECT i.id, r.outputs FROM items i
@@ -690,3 +690,6 @@ PRAGMA user_version;
 
 -- name: job_of_item
 SELECT job_id FROM items WHERE id = ?;
+
+-- name: any_running
+SELECT EXISTS (SELECT 1 FROM items WHERE state = 'running');
