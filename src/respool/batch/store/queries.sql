@@ -693,3 +693,57 @@ SELECT job_id FROM items WHERE id = ?;
 
 -- name: any_running
 SELECT EXISTS (SELECT 1 FROM items WHERE state = 'running');
+
+-- ── deleting whole jobs ──────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: jobs_used_by_others
+SELECT DISTINCT o.job_id FROM items i JOIN items o ON o.id = i.result_item
+WHERE i.state = 'cached' AND i.job_id <> o.job_id;
+
+-- name: result_files_of_job
+SELECT r.file FROM results r JOIN items i ON i.id = r.item_id WHERE i.job_id = ? AND r.file IS NOT NULL;
+
+-- name: result_file_in_use
+SELECT 1 FROM results WHERE file = ? LIMIT 1;
+
+-- name: tries_of_job
+SELECT a.item_id, a.number FROM attempts a JOIN items i ON i.id = a.item_id WHERE i.job_id = ?;
+
+-- name: prune_archive
+DELETE FROM archive WHERE job_id = ?;
+
+-- name: prune_results
+DELETE FROM results WHERE item_id IN (SELECT id FROM items WHERE job_id = ?);
+
+-- name: prune_attempts
+DELETE FROM attempts WHERE item_id IN (SELECT id FROM items WHERE job_id = ?);
+
+-- name: prune_payloads
+DELETE FROM payloads WHERE item_id IN (SELECT id FROM items WHERE job_id = ?);
+
+-- name: prune_items
+DELETE FROM items WHERE job_id = ?;
+
+-- name: prune_blocks
+DELETE FROM blocks WHERE job_id = ?;
+
+-- name: prune_rules
+DELETE FROM rules WHERE job_id = ?;
+
+-- name: prune_child_links
+UPDATE rules SET child_id = NULL WHERE child_id = ?;
+
+-- name: prune_parent_links
+UPDATE jobs SET parent_id = NULL WHERE parent_id = ?;
+
+-- name: prune_staged
+DELETE FROM staged_blocks WHERE request_id IN (SELECT id FROM requests WHERE job_id = ?);
+
+-- name: prune_requests
+DELETE FROM requests WHERE job_id = ?;
+
+-- name: prune_job_events
+DELETE FROM events WHERE job_id = ?;
+
+-- name: prune_job
+DELETE FROM jobs WHERE id = ?;

@@ -1,0 +1,113 @@
+"""The command line. `main` is the program: whatever happens, its user sees a message and an exit code, no traceback.
+
+Commands are loaded when they are called: `respool jobs list` imports neither the runner nor anything that draws.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from respool.cli.exits import Exit, exit_of_error
+from respool.cli.lazy import Lazy, LazyGroup
+from respool.cli.talk import error_data, put_json, say
+from respool.errors import RespoolError
+
+
+def _run() -> click.Command:
+    from respool.cli.run import run
+
+    return run
+
+
+def _next() -> click.Command:
+    from respool.cli.run import next_item
+
+    return next_item
+
+
+def _jobs() -> click.Command:
+    from respool.cli.jobs import jobs
+
+    return jobs
+
+
+def _doctor() -> click.Command:
+    from respool.cli.doctor import doctor
+
+    return doctor
+
+
+def _completion() -> click.Command:
+    from respool.cli.completion import completion
+
+    return completion
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "run": Lazy(_run, "Run a batch, or go on where the last run stopped."),
+        "next": Lazy(_next, "Run just one item."),
+        "jobs": Lazy(_jobs, "Look at jobs and items; retry, cancel, watch, prune."),
+        "doctor": Lazy(_doctor, "Find what is wrong with a spool, and mend it."),
+        "completion": Lazy(_completion, "Print the completion script for a shell."),
+    },
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(package_name="respool", message="respool %(version)s")
+def cli() -> None:
+    """Push slow, paid and rate-limited calls through in durable batches.
+
+    Whatever ends a run, the same command again goes on where it stopped.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line with `arguments` (or those of the process) and exit with a code of exits.py."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    code = _guarded(given)
+    try:
+        sys.stdout.flush()
+    except OSError:  # the reader has gone; the interpreter's own flush at exit must not complain again
+        os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _guarded(given: list[str]) -> int:
+    as_json = "--json" in given[: given.index("--")] if "--" in given else "--json" in given
+    try:
+        result = cli.main(given, prog_name="respool", standalone_mode=False)
+        return int(result) if isinstance(result, int) else int(Exit.DONE)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        command = f"{context.command_path} --help" if context is not None else "respool --help"
+        return _told(RespoolError(error.format_message(), command=command), Exit.USAGE, as_json)
+    except RespoolError as error:
+        return _told(error, exit_of_error(error), as_json)
+    except (click.Abort, KeyboardInterrupt):
+        say("respool: interrupted; the same command again goes on where it stopped")
+        return int(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        return int(Exit.READER_GONE)
+    except Exception as error:
+        if os.environ.get("RESPOOL_TRACEBACK"):
+            raise
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        told = RespoolError(
+            f"an error in respool itself: {text}", why="this must not happen; what was committed is safe",
+            command="run it again with RESPOOL_TRACEBACK=1 and report what it prints",
+        )  # fmt: skip
+        return _told(told, Exit.BUG, as_json)
+
+
+def _told(error: RespoolError, code: Exit, as_json: bool) -> int:
+    say(f"respool: {error}")
+    if as_json:
+        put_json({"error": error_data(error), "exit": int(code)})
+    return int(code)

@@ -1,0 +1,82 @@
+"""What is said when a run has ended: one line for each job, what to do next, and the exit code."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from respool.batch.model import ItemState, Job
+from respool.batch.store.connection import Database
+from respool.cli.exits import Exit, exit_of_jobs, exit_of_signal
+from respool.cli.talk import counts_text, job_data, moment, put_json, say, seconds_text
+
+
+def failure_kinds(database: Database, job: Job) -> dict[str, int]:
+    """How many failed items of a job there are of each kind, the most frequent first."""
+    if not job.counts.get(ItemState.FAILED, 0):
+        return {}
+    return dict(database.all("failure_kinds", job.id))
+
+
+def close(
+    database: Database, jobs: Iterable[Job], *, seconds: float, signal_number: int | None = None,
+    paused: Mapping[int, str] | None = None, as_json: bool = False, note: Mapping[str, Any] | None = None,
+) -> int:  # fmt: skip
+    """Say how `jobs` stand, on stderr and with `as_json` on stdout; the exit code. `paused` are reasons by job."""
+    jobs, paused = list(jobs), dict(paused or {})
+    code = int(exit_of_jobs(jobs, paused)) if signal_number is None else exit_of_signal(signal_number)
+    kinds = {job.id: failure_kinds(database, job) for job in jobs}
+    for job in jobs:
+        if job.skipped_reason is not None:
+            say(f"{job.name} #{job.id}: skipped: {job.skipped_reason}")
+            continue
+        say(f"{job.name} #{job.id}: {counts_text(job.counts, kinds[job.id])} in {seconds_text(seconds)}")
+        for line in hints(database, job, paused.get(job.id, job.paused_reason)):
+            say(f"  {line}")
+    if not jobs:
+        say("nothing to do: no job is open")
+    if signal_number is not None:
+        say(f"ended by {signal.Signals(signal_number).name}; the same command again goes on where it stopped")
+    if as_json:
+        listed = [
+            {**job_data(job, state=str(job.state())), "failed_kinds": kinds[job.id],
+             "code_changed": made_by_other_code(database, job)}
+            for job in jobs
+        ]  # fmt: skip
+        data = {"jobs": listed, "exit": code, "seconds": round(seconds, 3), "signal": signal_number}
+        put_json({**data, **(note or {})})
+    return code
+
+
+def hints(database: Database, job: Job, paused: str | None) -> list[str]:
+    """What somebody who sees this job's line should know, and what to type."""
+    lines = []
+    failed = job.counts.get(ItemState.FAILED, 0)
+    if failed:
+        lines.append(f"{failed} failed: respool jobs items {job.id} --state failed")
+        lines.append(f"to try them again: respool jobs retry {job.id}, then respool run")
+    if paused is not None:
+        until = f" (from {moment(job.resume_at)} on)" if job.resume_at is not None else ""
+        lines.append(f"paused: {paused}{until}")
+    changed = made_by_other_code(database, job)
+    if changed:
+        lines.append(
+            f"the code of {job.task} changed under the same version {job.version!r}; {changed} results are of the code "
+            "before; to make them again: --rerun-changed, or another version"
+        )
+    return lines
+
+
+def made_by_other_code(database: Database, job: Job) -> int:
+    """How many results of a job were made by code that changed since under the same version."""
+    facts = database.one("job_facts", job.id)
+    if facts is None or facts[6] is None:
+        return 0
+    row = database.one("count_finished_before", job.id, facts[6])
+    return int(row[0]) if row else 0
+
+
+def code_of(jobs: Iterable[Job]) -> Exit:
+    """The code of jobs that somebody else ran."""
+    return exit_of_jobs(jobs)

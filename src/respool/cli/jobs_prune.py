@@ -1,0 +1,66 @@
+"""`respool jobs prune`: delete jobs that ended long ago, with their items, attempts, results and events."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from respool.batch.store.connection import Database
+from respool.batch.store.pruning import Pruned, prunable, prune_spool
+from respool.cli import options
+from respool.cli.exits import Exit
+from respool.cli.options import option
+from respool.cli.reader import reader
+from respool.cli.talk import columns, moment, put, put_json, say
+from respool.clock import MICROSECONDS, SYSTEM
+from respool.config import parse_duration
+from respool.errors import SpoolBusy, UsageError
+from respool.files import FileLock
+
+
+@click.command("prune")
+@option("--older", required=True, metavar="DUR", help='What ended longer ago than this, such as "90d".')
+@option("--dry-run", is_flag=True, help="Say what would go, and delete nothing.")
+@option("--yes", is_flag=True, help="Do not ask.")
+@options.WHERE
+@options.OF_REHEARSALS
+@options.FOR_MACHINES
+def prune(older: str, dry_run: bool, yes: bool, spool: str | None, rehearsal: bool, as_json: bool) -> int:
+    """Delete jobs that ended before --older, and older events. A job stays while another one still uses its results."""
+    before = SYSTEM.now() - round(parse_duration(older, what="--older") * MICROSECONDS)
+    with reader(spool, rehearsal) as database:
+        found = prunable(database, before)
+    if not as_json:
+        for line in columns([(str(job), name, moment(ended)) for job, name, ended in found.jobs]):
+            put(line)
+    say(f"{len(found.jobs)} jobs and {found.events} events are older than {older}")
+    if found.kept:
+        say(f"{found.kept} more jobs are as old, but others use their results: they stay")
+    if dry_run or not (found.jobs or found.events):
+        return _told(found, as_json, deleted=False)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("deleting needs a yes", command=f"respool jobs prune --older {older} --yes")
+        if not click.confirm("delete them?", err=True):
+            return _told(found, as_json, deleted=False)
+    places = options.places_of(spool, rehearsal=rehearsal)
+    lock = FileLock(places.owner_lock)
+    if not lock.acquire():
+        raise SpoolBusy(
+            "a live runner holds the spool", where=str(places.database), why="it may be using what would be deleted",
+            command="respool jobs prune, when it has ended",
+        )  # fmt: skip
+    try:
+        with Database.open(places) as writer:
+            found = prune_spool(writer, before)
+    finally:
+        lock.release()
+    say(f"deleted {len(found.jobs)} jobs and {found.events} events")
+    return _told(found, as_json, deleted=True)
+
+
+def _told(found: Pruned, as_json: bool, *, deleted: bool) -> int:
+    if as_json:
+        put_json({"deleted": deleted, "jobs": [job for job, _, _ in found.jobs], "events": found.events})
+    return int(Exit.DONE)

@@ -1,0 +1,121 @@
+"""How the command line speaks: data on stdout, talk on stderr, and the sentences that several commands say."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+
+from respool.batch.model import ItemState, Job
+from respool.clock import local_time, rfc3339
+from respool.errors import RespoolError
+
+
+def say(text: str) -> None:
+    """One line, or several, for people."""
+    click.echo(text, err=True)
+
+
+def put(text: str) -> None:
+    """One line of data."""
+    click.echo(text)
+
+
+def put_json(data: Any) -> None:
+    """One JSON document, on one line."""
+    click.echo(json.dumps(data, ensure_ascii=False))
+
+
+def talks_to_a_terminal() -> bool:
+    """Whether something that moves may be drawn on stderr."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def error_data(error: RespoolError) -> dict[str, str | None]:
+    """An error for machines."""
+    return {"what": error.what, "where": error.where, "why": error.why, "next": error.command}
+
+
+def instant(at: int | None) -> str | None:
+    """An instant for machines."""
+    return None if at is None else rfc3339(at)
+
+
+def moment(at: int | None) -> str:
+    """An instant for people, "-" for none."""
+    return "-" if at is None else local_time(at)
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration for people.
+
+    >>> seconds_text(3.21), seconds_text(75), seconds_text(7322)
+    ('3.2 s', '1 min 15 s', '2 h 02 min')
+    """
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+_ORDER = (
+    ItemState.DONE, ItemState.CACHED, ItemState.SKIPPED, ItemState.FAILED, ItemState.CANCELLED, ItemState.RUNNING,
+    ItemState.PENDING,
+)  # fmt: skip
+
+
+def counts_text(counts: Mapping[ItemState, int], kinds: Mapping[str, int] | None = None) -> str:
+    """The counts of a job's items as a phrase; `kinds` are those of the failed ones.
+
+    >>> counts_text({ItemState.DONE: 97, ItemState.FAILED: 1}, {"raised": 1})
+    '97 done, 1 failed (raised 1)'
+    """
+    why = ", ".join(f"{kind} {many}" for kind, many in (kinds or {}).items())
+    parts = []
+    for state in _ORDER:
+        if number := counts.get(state, 0):
+            parts.append(f"{number} {state}" + (f" ({why})" if why and state is ItemState.FAILED else ""))
+    return ", ".join(parts) or "no items"
+
+
+def job_data(job: Job, *, state: str) -> dict[str, Any]:
+    """A job for machines: what `jobs list --json` and `run --json` say of it."""
+    return {
+        "id": job.id, "name": job.name, "task": job.task, "version": job.version, "state": state, "total": job.total,
+        "counts": {str(each): job.counts.get(each, 0) for each in ItemState}, "generation": job.generation,
+        "created_at": instant(job.created_at), "updated_at": instant(job.updated_at), "ended_at": instant(job.ended_at),
+        "paused": None if job.paused_at is None else {
+            "since": instant(job.paused_at), "reason": job.paused_reason, "resume_at": instant(job.resume_at)
+        },
+        "skipped_reason": job.skipped_reason, "parent": job.parent,
+    }  # fmt: skip
+
+
+def columns(rows: Iterable[tuple[str, ...]], *, right: frozenset[int] = frozenset()) -> list[str]:
+    """Rows of text as aligned lines; `right` are the columns that are set flush right."""
+    table = list(rows)
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))] if table else []
+    lines = []
+    for row in table:
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def short(text: str, width: int = 100) -> str:
+    """Text on one line, cut to a width.
+
+    >>> short("one\\ntwo three", 9)
+    'one two …'
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
