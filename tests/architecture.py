@@ -22,7 +22,7 @@ FLOORS: dict[int, str] = {
     "batch/reconcile",
     2: "cassette/format cassette/foreign cassette/foreign/* cassette/library cassette/upkeep "
     "batch/places batch/store batch/store_* batch/store/* batch/migrations batch/upkeep "
-    "batch/sources batch/submission",
+    "batch/repairs batch/backup_folder batch/sources batch/submission batch/forecast",
     3: "cassette/clients cassette/clients/* cassette/guard cassette/hosts cassette/hosts/* "
     "batch/tasks batch/execute batch/workers batch/workers/* batch/rehearsal batch/course batch/runner batch/runner_* "
     "batch/runner/*",
@@ -269,7 +269,7 @@ def writing(source: Source) -> Complaints:
     for node in source.calls:
         called = dotted_name(node.func) or (f".{node.func.attr}" if isinstance(node.func, ast.Attribute) else "")
         last = called.rpartition(".")[2]
-        if last not in ("open", "fdopen"):
+        if last not in ("open", "fdopen") or called == "Database.open":  # a connection, not a file
             continue
         if called == "os.open":
             flags = {use.attr for use in ast.walk(node) if isinstance(use, ast.Attribute)}

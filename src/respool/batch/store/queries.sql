@@ -66,7 +66,9 @@ UPDATE items SET state = 'cached', result_item = ?, result_attempt = ?, ended_at
 WHERE id = ? AND state = 'pending';
 
 -- name: follow_item
-UPDATE items SET led_by = ?, not_before = 4611686018427387904 WHERE id = ? AND state = 'pending';
+-- Only while the leader runs: it may have ended in this very beat, and would then release nobody any more.
+UPDATE items SET led_by = ?1, not_before = 4611686018427387904
+WHERE id = ?2 AND state = 'pending' AND EXISTS (SELECT 1 FROM items l WHERE l.id = ?1 AND l.state = 'running');
 
 -- name: next_due
 SELECT min(not_before) FROM items
