@@ -1,1 +1,36 @@
-"""respool: calls to slow, paid and rate-limited services, pushed through in durable batches."""
+"""respool: calls to slow, paid and rate-limited services, pushed through in durable batches.
+
+The public names are loaded when they are first used: importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from respool.batch.policy import Breaker, Retry
+    from respool.batch.spool import JobHandle, RunReport, Spool
+    from respool.batch.tasks import Context, task
+    from respool.errors import GiveUp, RespoolError, RetryLater, SkipItem
+    from respool.pace import Limit
+
+__all__ = [
+    "Breaker", "Context", "GiveUp", "JobHandle", "Limit", "RespoolError", "Retry", "RetryLater", "RunReport",
+    "SkipItem", "Spool", "task",
+]  # fmt: skip
+
+_HOMES = {
+    "Breaker": "respool.batch.policy", "Retry": "respool.batch.policy",
+    "JobHandle": "respool.batch.spool", "RunReport": "respool.batch.spool", "Spool": "respool.batch.spool",
+    "Context": "respool.batch.tasks", "task": "respool.batch.tasks",
+    "GiveUp": "respool.errors", "RespoolError": "respool.errors", "RetryLater": "respool.errors",
+    "SkipItem": "respool.errors", "Limit": "respool.pace",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    import importlib
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'respool' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -81,6 +82,11 @@ def private_folder(folder: Path) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder of ours and all that is in it; what is already gone is no error."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def ignore_in_git(folder: Path) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from respool.batch.declaration import Mode, Task
 from respool.batch.model import Attempt, Failed, ItemState, Job, Kind, Outcome
 from respool.batch.policy import Concurrency
-from respool.batch.settle import Settled, Streak, Verdict, follow, tripped
+from respool.batch.settle import Settled, Streak, follow, tripped
 from respool.clock import MICROSECONDS, local_time
 from respool.pace import Grant, Limit, Pace, Token
 
@@ -42,6 +42,7 @@ class Course:
 
     job: Job
     task: Task
+    folder: Path
     concurrency: Concurrency
     pace: Pace
     expanding: int | None = None
@@ -79,11 +80,12 @@ class Course:
         """Look again: something may be due."""
         self.dry_until = 0
 
-    def open_for(self, free: int, ahead: int, now: int) -> int:
-        """How many attempts this job may start now, given `free` places and `ahead` more to be queued for them."""
+    def open_for(self, free: int, ahead: int, now: int, leaving: int = 0) -> int:
+        """How many attempts this job may start now, given `free` places and `ahead` more to be queued for them;
+        `leaving` of its running ones have just ended."""
         if self.paused or self.cancelled or self.dry_until is None or self.dry_until > now or self.held_until > now:
             return 0
-        room = self.concurrency.limit - len(self.running)
+        room = self.concurrency.limit - len(self.running) + leaving
         if self.concurrency.limit >= self.concurrency.ceiling:
             room += ahead
         return max(0, min(free + ahead, room))
@@ -116,11 +118,11 @@ class Course:
             if closed is not None:
                 self.hold(closed[0], key, now)
 
-    def judge(self, settled: Settled, announced_key: bool, now: int) -> None:
+    def judge(self, settled: Settled, now: int) -> None:
         """Learn from an outcome: the streak, the concurrency, the cool-down of the key."""
         outcome, verdict = settled.outcome, settled.verdict
         self.streak = follow(self.streak, outcome, now)
-        if verdict.close_key > 0 and announced_key:
+        if verdict.close_key > 0:
             self.concurrency.throttled()
             for key in self.keys:
                 self.pace.close_key(key, verdict.close_key, _message(outcome))
@@ -153,21 +155,6 @@ class Course:
         if self.dry_until and self.dry_until > now and not self.running:
             return f"waiting until {local_time(self.dry_until)} to retry"
         return None
-
-
-def dropped(verdict: Verdict, outcome: Outcome) -> Verdict:
-    """The verdict on an attempt whose item is no longer wanted."""
-    return Verdict(ItemState.CANCELLED, None, None, 0, verdict.standing)
-
-
-def only_keys(candidates: Sequence[Attempt], keys: frozenset[str]) -> list[Attempt]:
-    """Those of the candidates whose keys are asked for."""
-    return [candidate for candidate in candidates if candidate.key in keys]
-
-
-def alone(task: Task) -> Task:
-    """The same task for an item that may have killed its runner."""
-    return task if task.mode is Mode.COMMAND else replace(task)
 
 
 def _message(outcome: Outcome) -> str:

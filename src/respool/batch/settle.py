@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from respool.batch.model import Done, Failed, Interrupted, ItemState, Kind, Later, Outcome, Skipped
+from respool.batch.model import Attempt, Done, Failed, Interrupted, ItemState, Kind, Later, Outcome, Skipped
 from respool.batch.policy import Breaker, Retry
 
 MICROSECONDS = 1_000_000
@@ -32,6 +32,16 @@ class Verdict(NamedTuple):
     standing: Standing
     close_key: float = 0.0  # seconds for which the service asked to be left alone
     announced: bool = False  # the service named that wait itself
+
+
+class Settled(NamedTuple):
+    """One ended try with the verdict on it. `dropped`: its item is no longer wanted, for this reason."""
+
+    attempt: Attempt
+    outcome: Outcome
+    verdict: Verdict
+    ended_at: int
+    dropped: str | None = None
 
 
 def settle(standing: Standing, number: int, outcome: Outcome, retry: Retry, now: int, chance: float) -> Verdict:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from respool.batch.model import Attempt, Done, Failed, ItemState, Later, Outcome, Output, outcome_name
-from respool.batch.settle import Standing, Streak, Verdict
+from respool.batch.settle import Settled, Standing, Streak
 from respool.batch.store.connection import Database
 from respool.batch.store.followups import end_if_finished
 from respool.canonical import digest
@@ -44,15 +44,6 @@ class Hit(NamedTuple):
 
     item: int
     number: int
-
-
-class Settled(NamedTuple):
-    """One ended try with the verdict on it."""
-
-    attempt: Attempt
-    outcome: Outcome
-    verdict: Verdict
-    ended_at: int
 
 
 @dataclass(slots=True)
@@ -151,9 +142,9 @@ class Ledger:
         events: list[tuple[Any, ...]] = []
         slow: list[Settled] = []
         for entry in settled:
-            attempt, outcome, verdict, ended_at = entry
+            attempt, outcome, _, ended_at, dropped = entry
             plain = type(outcome) is Done and outcome.result is None and not outcome.outputs and outcome.note is None
-            if not plain or changed(attempt):
+            if not plain or dropped is not None or changed(attempt):
                 slow.append(entry)
                 continue
             done.append((ended_at, attempt.item, attempt.number))
@@ -169,7 +160,7 @@ class Ledger:
         return self._release_followers(done, slow)
 
     def _settle_slowly(self, entry: Settled, *, mismatch: bool) -> None:
-        attempt, outcome, verdict, ended_at = entry
+        attempt, outcome, verdict, ended_at, dropped = entry
         database = self.database
         kind = outcome.kind if isinstance(outcome, Failed) else None
         message = None
@@ -182,10 +173,14 @@ class Ledger:
         if isinstance(outcome, Done):
             self._keep_result(attempt, outcome)
         state, standing = verdict.state, verdict.standing
-        if mismatch:
+        if mismatch or dropped is not None:
             if isinstance(outcome, Done):
                 database.run("archive_attempt", attempt.fingerprint, attempt.number, attempt.item)
-            database.run("mismatched_item", attempt.item)
+            if dropped is None:
+                database.run("mismatched_item", attempt.item)
+            else:
+                state = ItemState.CANCELLED
+                database.run("drop_item", dropped, ended_at, attempt.item)
         elif isinstance(outcome, Done):
             database.run("settle_done", ended_at, attempt.item)
         else:

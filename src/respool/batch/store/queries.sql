@@ -36,18 +36,18 @@ ORDER BY i.position LIMIT ?;
 
 -- name: candidates_selected
 SELECT i.id, i.key, i.fingerprint, i.attempts, p.payload, i.failures, i.crashes, i.waited, i.runner_deaths
-FROM json_each(?) s JOIN items i ON i.id = s.value JOIN payloads p ON p.item_id = i.id
+FROM json_each(?) s CROSS JOIN items i ON i.id = s.value JOIN payloads p ON p.item_id = i.id
 WHERE i.state = 'pending' AND i.not_before <= ? AND i.led_by IS NULL
 ORDER BY i.position LIMIT ?;
 
 -- name: same_fingerprint
 SELECT o.fingerprint, o.id, o.state, o.result_item, o.result_attempt, o.job_id, o.generation, r.outputs
-FROM json_each(?) f JOIN items o ON o.fingerprint = f.value AND o.state IN ('done', 'running')
+FROM json_each(?) f CROSS JOIN items o ON o.fingerprint = f.value AND o.state IN ('done', 'running')
 LEFT JOIN results r ON r.item_id = o.result_item AND r.number = o.result_attempt;
 
 -- name: archived_fingerprint
 SELECT a.fingerprint, a.item_id, a.number, a.job_id, a.generation, r.outputs
-FROM json_each(?) f JOIN archive a ON a.fingerprint = f.value
+FROM json_each(?) f CROSS JOIN archive a ON a.fingerprint = f.value
 LEFT JOIN results r ON r.item_id = a.item_id AND r.number = a.number;
 
 -- name: any_archive
@@ -258,7 +258,7 @@ DELETE FROM blocks WHERE id = ?;
 
 -- name: items_by_key
 SELECT i.key, i.id, i.fingerprint, i.state, i.reason, i.block_id, i.position, i.not_before
-FROM json_each(?2) k JOIN items i ON i.job_id = ?1 AND i.key = k.value;
+FROM json_each(?2) k CROSS JOIN items i ON i.job_id = ?1 AND i.key = k.value;
 
 -- name: insert_item
 INSERT INTO items (id, job_id, key, fingerprint, block_id, position, reason, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
@@ -461,7 +461,7 @@ ORDER BY j.id DESC;
 -- name: forecast_by_key
 SELECT i.key, i.id, i.fingerprint, i.state, i.reason, i.block_id, i.kind, i.not_before, i.ended_at, i.attempts,
   r.outputs
-FROM json_each(?2) k JOIN items i ON i.job_id = ?1 AND i.key = k.value
+FROM json_each(?2) k CROSS JOIN items i ON i.job_id = ?1 AND i.key = k.value
 LEFT JOIN results r ON r.item_id = i.result_item AND r.number = i.result_attempt;
 
 -- name: forecast_of_block
