@@ -21,6 +21,7 @@ import sample_tasks
 from respool.batch.declaration import Mode, Task
 from respool.batch.model import Attempt, Done, Failed, Interrupted, Kind, Later, Outcome, Skipped
 from respool.batch.places import Places
+from respool.batch.rehearsal import Answer, RehearsalWorkers, Script
 from respool.batch.workers.contract import Note, Report, Workers
 from respool.batch.workers.coroutines import CoroutineWorkers
 from respool.batch.workers.processes import ProcessWorkers
@@ -46,6 +47,25 @@ def _function_task(mode: Mode, suffix: str = "") -> Callable[..., Task]:
     return task_for
 
 
+class ByTask(Script):
+    """Answers as the task's name says, so that a rehearsal can stand in the suite."""
+
+    def answer(self, attempt: Attempt, task: Task) -> Answer:
+        payload = json.loads(attempt.payload)
+        if task.name == "rehearsed:hang":
+            Path(payload["started"]).touch()
+        return {
+            "rehearsed:nothing": Answer(), "rehearsed:echo": Answer(result=attempt.payload),
+            "rehearsed:hang": Answer(delay=60.0),
+        }[task.name]  # fmt: skip
+
+
+def _rehearsed_task(behaviour: str, **options: Any) -> Task:
+    if behaviour not in ("nothing", "echo", "hang"):
+        raise KeyError(behaviour)
+    return Task(name=f"rehearsed:{behaviour}", mode=Mode.ASYNC, **options)
+
+
 IMPLEMENTATIONS = {
     "coroutines": Implementation(
         lambda size, report, note, places: CoroutineWorkers(size, report, note, spool_id=SPOOL, places=places),
@@ -61,6 +81,12 @@ IMPLEMENTATIONS = {
             size, report, note, spool_id=SPOOL, places=places, nonce=NONCE, folder=HERE
         ),
         _function_task(Mode.PROCESS),
+    ),
+    "rehearsal": Implementation(
+        lambda size, report, note, places: RehearsalWorkers(
+            size, report, note, spool_id=SPOOL, places=places, script=ByTask()
+        ),
+        _rehearsed_task,
     ),
 }
 
