@@ -118,7 +118,8 @@ def fix(places: Places, clock: Clock = SYSTEM) -> Report:
             todo = [one for one in report.findings if one.fix is not None and _name(one) not in tried]
             if not todo:
                 break
-            backup = backup or backup_folder.take(places, clock, "fix")
+            damaged = any(one.fix == Fix("salvage") for one in todo)
+            backup = backup or backup_folder.take(places, clock, "fix", damaged=damaged)
             todo.sort(key=lambda one: ORDER.index(one.fix.name) if one.fix and one.fix.name in ORDER else len(ORDER))
             for finding in todo:
                 tried.add(_name(finding))
@@ -200,8 +201,13 @@ def _look(places: Places, clock: Clock, *, alive: bool) -> list[Finding]:
 
 def _processes(database: Database, alive: bool) -> Iterator[Finding]:
     """Processes of ours that outlived their run: by pid and start time, or by the mark that they carry."""
-    live = {(row[0], row[1]) for row in database.all("running_rows")} if alive else set()
-    lost = {one.process.pid: one.command or "?" for one in stray(reading.spool_id(database), live)}
+    seen = stray(reading.spool_id(database))
+    if alive:  # rows are asked after processes, and processes once more: a run starts and ends items meanwhile
+        live = {(row[0], row[1]) for row in database.all("running_rows")}
+        workers = {pid for pid, _ in _recorded(database.places)}
+        seen = [one for one in seen if (one.item, one.number) not in live and one.process.pid not in workers]
+        seen = [one for one in seen if one.item and one.process.alive()]
+    lost = {one.process.pid: one.command or "?" for one in seen}
     if not alive:
         lost.update({pid: "worker process" for pid, _ in _recorded(database.places)})
     for pid, command in sorted(lost.items()):
@@ -213,7 +219,7 @@ def _processes(database: Database, alive: bool) -> Iterator[Finding]:
 
 
 def _recorded(places: Places) -> list[tuple[int, int]]:
-    """(pid, start) of the worker processes that dead sessions recorded, and that are still alive."""
+    """(pid, start) of the worker processes that sessions recorded, and that are still alive."""
     found = []
     for path in places.sessions.glob("*/*"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
@@ -277,7 +283,7 @@ def _adopt(database: Database, clock: Clock) -> str | None:
         found = adopt_leftovers(database, clock, random.random, grace=GRACE)
     except (RespoolError, ValueError, KeyError, TypeError):
         return None
-    ended = f"; ended: {', '.join(found.ended_processes)}" if found.ended_processes else ""
+    ended = f"; {len(found.ended_processes)} processes were ended" if found.ended_processes else ""
     return f"{found.adopted} finished results were taken over, {found.interrupted} items are pending again{ended}"
 
 

@@ -54,15 +54,15 @@ class Backup:
             path.rename(kept)
 
 
-def take(places: Places, clock: Clock, why: str) -> Backup:
-    """Back the spool up as it is now, whatever state it is in, as the holder of the owner lock."""
+def take(places: Places, clock: Clock, why: str, *, damaged: bool = False) -> Backup:
+    """Back the spool up as it is now, as the holder of the owner lock; a `damaged` one byte by byte."""
     now = clock.now()
     stamp = rfc3339(now)[:19].replace("-", "").replace(":", "") + "Z"
     private_folder(places.files)
     number = 1
     while (folder := places.backups / f"{stamp}-{number}").exists():
         number += 1
-    backup = Backup(private_folder(folder), now, why, raw=identify(places) is not Identity.SPOOL)
+    backup = Backup(private_folder(folder), now, why, raw=damaged or identify(places) is not Identity.SPOOL)
     if not backup.raw:
         try:
             with Database.open(places, clock=clock) as database:

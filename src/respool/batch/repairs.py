@@ -19,7 +19,7 @@ Arguments = Mapping[str, Any]
 Repair = Callable[[Database, Arguments, int], str]
 
 NOT_RUNNING = "owning process not running"
-_LOST_PAYLOAD = "its payload was damaged; submit the job again to bring it back"
+_LOST_PAYLOAD = "its payload was lost; submit the job again to bring it back"
 
 
 def _of_job(rows: Iterable[tuple[Any, ...]], arguments: Arguments) -> list[tuple[Any, ...]]:
@@ -54,6 +54,7 @@ def _run_again(database: Database, items: Iterable[int], reason: str, job: int |
     for item in items:
         database.run("forget_archived", item)
         count += database.run("rerun_item", reason, item)
+        database.run("withdraw_without_payload", _LOST_PAYLOAD, now, item)
         row = database.one("job_of_item", item)
         if row is not None:
             jobs.add(row[0])
@@ -84,13 +85,24 @@ def rerun_bad_results(database: Database, arguments: Arguments, now: int) -> str
 
 
 def lose_payloads(database: Database, arguments: Arguments, now: int) -> str:
-    """Items whose payload cannot be parsed: failed until the source gives it anew; finished ones keep their result."""
+    """Items whose payload cannot be parsed: cancelled until the source gives it anew; finished ones stay finished."""
     rows = _of_job(database.all("check_payload_json"), arguments)
     for _, _, item, _ in rows:
         database.run("lose_payload", item)
-        database.run("fail_without_payload", _LOST_PAYLOAD, now, item)
+        _without_payload(database, item, now)
     _read_again(database, [arguments["job"]])
     return f"{len(rows)} payloads were given up; submit the job again to bring them back"
+
+
+def _without_payload(database: Database, item: int, now: int) -> None:
+    """Its result stays to be found under the true fingerprint; the item itself takes the payload of the next submission.
+
+    It must not run before: it would run with a payload that nobody gave it.
+    """
+    database.run("interrupt_open_attempts", now, _LOST_PAYLOAD, item)
+    database.run("archive_item", item)
+    database.run("forget_fingerprint", item)
+    database.run("withdraw_without_payload", _LOST_PAYLOAD, now, item)
 
 
 def _read_again(database: Database, jobs: Iterable[int]) -> None:
@@ -162,7 +174,7 @@ def mend_references(database: Database, arguments: Arguments, now: int) -> str:
     bare = database.all("items_without_payload")
     for _, _, item, _ in bare:
         database.run("insert_payload", item, "null")
-        database.run("fail_without_payload", _LOST_PAYLOAD, now, item)
+        _without_payload(database, item, now)
     _read_again(database, {row[0] for row in bare})
     dropped = sum(
         database.run(f"drop_{name}")
@@ -181,7 +193,6 @@ def mend_references(database: Database, arguments: Arguments, now: int) -> str:
 def complete_salvage(database: Database, salvaged: Salvaged, now: int) -> str:
     """What a salvaged spool needs so that the same command, run again, brings back what it lost."""
     with database.write():
-        text = mend_references(database, {"certain": not salvaged.results_unknown}, now)
         lost: set[int] = set()
         for item, number in salvaged.results:
             lost.update(row[0] for row in database.all("users_of_result", item, number))
@@ -189,6 +200,7 @@ def complete_salvage(database: Database, salvaged: Salvaged, now: int) -> str:
             # A finished item may have no result at all; here nothing tells that from one that was lost.
             lost.update(row[0] for row in database.all("done_without_result_row"))
         _run_again(database, sorted(lost), "its result was lost", None, now)
+        text = mend_references(database, {"certain": not salvaged.results_unknown}, now)
         if salvaged.tables & {"items", "payloads", "blocks", "jobs"}:
             _read_again(database, [row[0] for row in database.all("all_job_ids")])
     return f"{text}; {len(lost)} items run again because their result was lost"

@@ -580,10 +580,12 @@ UPDATE items SET led_by = NULL, not_before = 0 WHERE id = ? AND state = 'pending
 -- name: lose_payload
 UPDATE payloads SET payload = 'null' WHERE item_id = ?;
 
--- name: fail_without_payload
-UPDATE items SET state = 'failed', kind = 'invalid', message = ?1, fingerprint = 'lost', ended_at = ?2, not_before = 0,
-  led_by = NULL
-WHERE id = ?3 AND state IN ('pending', 'running');
+-- name: forget_fingerprint
+UPDATE items SET fingerprint = 'lost:' || id WHERE id = ?;
+
+-- name: withdraw_without_payload
+UPDATE items SET state = 'cancelled', reason = ?1, ended_at = ?2, not_before = 0, led_by = NULL
+WHERE id = ?3 AND state IN ('pending', 'running') AND fingerprint = 'lost:' || id;
 
 -- name: reread_blocks
 UPDATE blocks SET digest = 'lost:' || id WHERE job_id = ?;
