@@ -20,7 +20,7 @@ TEST_OPTIONS ?= -n 2 --dist loadfile
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(PLAIN)  ## run a real batch over the standard library's own modules, twice: the second time nothing is repeated
+demo: $(PLAIN)  ## run a real batch over the standard library's own modules; kill it, go on with it, repeat nothing
 	@export PATH="$$PWD/$(BIN):$$PATH"; cd examples && ./demo.sh
 
 test: $(DEV)  ## set everything up and run all tests

@@ -87,7 +87,7 @@ ALLOWED: dict[str, dict[str, str]] = {
 PURE_BAN = "os pathlib sqlite3 socket random time asyncio logging subprocess shutil tempfile open input"
 CLIENTS = "httpx httpcore requests urllib3 aiohttp niquests pycurl botocore boto3 grpc urllib.request http.client"
 WORKERS = (
-    "subprocess multiprocessing concurrent.futures pebble distributed dask _thread pty threading.Thread "
+    "subprocess multiprocessing concurrent.futures distributed dask _thread pty threading.Thread "
     "threading.Timer asyncio.to_thread asyncio.create_subprocess_exec asyncio.create_subprocess_shell .run_in_executor "
     ".subprocess_exec .subprocess_shell os.fork os.forkpty os.system os.popen os.posix_spawn os.posix_spawnp os.execv "
     "os.execve os.execvp os.execvpe os.execl os.execle os.execlp os.execlpe os.spawnv os.spawnve os.spawnvp os.spawnl"
