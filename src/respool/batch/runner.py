@@ -88,7 +88,16 @@ class Runner:
         self.draining = True
         if self._drain_until is None:
             self._drain_until = self.clock.monotonic() + self.settings.grace
+            self._take_back(reason)
         self._wake.set()
+
+    def _take_back(self, reason: str) -> None:
+        """What was queued ahead of the workers has not begun: it does not begin any more."""
+        ended = {attempt.item for attempt, _ in self._arrived} | {entry.attempt.item for entry in self._judged}
+        for course in self.courses:
+            waiting = [running.attempt for item, running in course.running.items() if item not in ended]
+            for attempt in waiting[self.settings.workers :]:
+                self._pool.interrupt(attempt, reason)
 
     async def run(self) -> None:
         """Run to the end. Raises SpoolUnwritable if the disk stays full for longer than a minute."""

@@ -19,6 +19,7 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, TypedDict, TypeVar, Unpack, overload
@@ -160,7 +161,15 @@ def resolve(path: str, *, folder: Path | None = None) -> Task:
         raise TaskNotFound(
             f"{path!r} is no function", where=_file_of(module), why=f"{name} is of type {type(found).__name__}"
         )
-    return task_of(found)
+    return _named_as_seen(task_of(found), path, place)
+
+
+def _named_as_seen(task: Task, path: str, place: str) -> Task:
+    """A file's task is named from `folder`, wherever the process stands: its name is part of every fingerprint."""
+    if not place.endswith(".py") or not task.name.partition(":")[0].endswith(".py") or task.name == path:
+        return task
+    limits = tuple(Limit(path, limit.rates) if limit.key == task.name else limit for limit in task.limits)
+    return replace(task, name=path, limits=limits)
 
 
 def stop_if_loading() -> None:
