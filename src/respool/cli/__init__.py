@@ -5,15 +5,15 @@ Commands are loaded when they are called: `respool jobs list` imports neither th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
 
 import click
 
-from respool.cli.exits import Exit, exit_of_error
 from respool.cli.lazy import Lazy, LazyGroup
-from respool.cli.talk import error_data, put_json, say
+from respool.cli.talk import ReaderGone, error_data, put_json, say
 from respool.errors import RespoolError
 
 
@@ -78,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _guarded(given: list[str]) -> int:
+    from respool.cli.exits import Exit, exit_of_error
+
     as_json = "--json" in given[: given.index("--")] if "--" in given else "--json" in given
     try:
         result = cli.main(given, prog_name="respool", standalone_mode=False)
@@ -93,7 +95,7 @@ def _guarded(given: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         say("respool: interrupted; the same command again goes on where it stopped")
         return int(Exit.INTERRUPTED)
-    except BrokenPipeError:
+    except ReaderGone:
         return int(Exit.READER_GONE)
     except Exception as error:
         if os.environ.get("RESPOOL_TRACEBACK"):
@@ -106,8 +108,9 @@ def _guarded(given: list[str]) -> int:
         return _told(told, Exit.BUG, as_json)
 
 
-def _told(error: RespoolError, code: Exit, as_json: bool) -> int:
+def _told(error: RespoolError, code: int, as_json: bool) -> int:
     say(f"respool: {error}")
     if as_json:
-        put_json({"error": error_data(error), "exit": int(code)})
+        with contextlib.suppress(ReaderGone, RespoolError):
+            put_json({"error": error_data(error), "exit": int(code)})
     return int(code)

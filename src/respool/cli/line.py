@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -114,7 +115,7 @@ def _file_of(task: Task) -> Path | None:
     place = task.name.rpartition(":")[0]
     if task.command is not None or not place.endswith(".py"):
         return None
-    file = Path.cwd() / place
+    file = Path(os.path.normpath(Path.cwd() / place))
     return file if file.is_file() else None
 
 

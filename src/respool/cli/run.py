@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from respool.batch.model import JobState
+from respool.batch.store.reading import spool_id
 from respool.cli import options, run_options
 from respool.cli.closing import close
 from respool.cli.line import wanted
@@ -147,11 +148,11 @@ class _Run:
     def _run(self, spool: Spool, jobs: list[int] | None, workers: int | str) -> int:
         if jobs == []:
             return close(spool.database(), [], seconds=0.0, as_json=self.given["as_json"])
-        number, instead = hands(workers, self.rehearse)
+        number, instead = hands(spool, workers, self.rehearse)
         with self._viewing() as watcher:
             report = spool.run(
                 jobs, workers=number, only=self.only, at_most=self.at_most, grace=self.grace,
-                no_cache=self.given["no_cache"], instead=instead, watcher=watcher,
+                no_cache=self.wishes.no_cache, instead=instead, watcher=watcher,
             )  # fmt: skip
         return close(
             spool.database(), report.jobs, seconds=report.seconds, signal_number=report.signal,
@@ -171,11 +172,18 @@ class _Run:
         return view_for(no_tui=self.given["no_tui"], log=self.given["tui_debug"])
 
 
-def hands(workers: int | str, rehearse: Script | None) -> tuple[int, Make | None]:
+def hands(spool: Spool, workers: int | str, script: Script | None) -> tuple[int, Make | None]:
     """How many items run at once, and what runs them in place of this machine's own workers."""
-    if isinstance(workers, int) and rehearse is None:
+    if script is not None:
+        from respool.batch.rehearsal import RehearsalWorkers
+
+        size, places, named = workers if isinstance(workers, int) else 1, spool.places, spool_id(spool.database())
+        return size, lambda report, note: RehearsalWorkers(
+            size, report, note, spool_id=named, places=places, script=script
+        )  # fmt: skip
+    if isinstance(workers, int):
         return workers, None
-    raise UsageError("not yet")
+    raise UsageError(f"{workers} cannot be reached: this respool has no workers for clusters", command="--workers 4")
 
 
 def view_for(*, no_tui: bool, log: IO[str] | None) -> Logged:

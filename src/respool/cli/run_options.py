@@ -86,8 +86,10 @@ def line_of(ctx: click.Context, given: dict[str, Any]) -> Line:
 
 def wishes_of(given: dict[str, Any], only: Sequence[str] = ()) -> Wishes:
     """What the given options ask of items that are already there."""
+    # What is to be made again must not be answered by the very result that it is to replace.
+    anew = given["no_cache"] or given["force"] or given["rerun_changed"]
     return Wishes(
-        retry_failed=given["retry_failed"], fresh=given["no_resume"], no_cache=given["no_cache"],
+        retry_failed=given["retry_failed"], fresh=given["no_resume"], no_cache=anew,
         force=(tuple(only) or True) if given["force"] else False, rerun_changed=given["rerun_changed"],
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from respool.batch.places import Places
@@ -10,7 +11,7 @@ from respool.batch.places import Places
 def job_name(path: Path) -> str:
     """The name of the job of a spec: its path as seen from the project's folder, else in full; always with /."""
     project = Places.nearest().folder.parent
-    absolute = path.absolute()
+    absolute = Path(os.path.normpath(path.absolute()))
     try:
         return absolute.relative_to(project).as_posix()
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -12,22 +13,32 @@ import click
 
 from respool.batch.model import ItemState, Job
 from respool.clock import local_time, rfc3339
-from respool.errors import RespoolError
+from respool.errors import RespoolError, UsageError
+
+
+class ReaderGone(Exception):
+    """Whoever read the data has closed it. (Not an OSError: click would take a broken pipe for itself.)"""
 
 
 def say(text: str) -> None:
-    """One line, or several, for people."""
-    click.echo(text, err=True)
+    """One line, or several, for people. If nobody can hear it any more (a closed terminal), the work goes on."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True)
 
 
 def put(text: str) -> None:
-    """One line of data."""
-    click.echo(text)
+    """One line of data. Raises ReaderGone, or UsageError if it cannot be written."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        raise ReaderGone from None
+    except OSError as error:
+        raise UsageError(f"the output cannot be written: {error.strerror}", where="stdout") from None
 
 
 def put_json(data: Any) -> None:
     """One JSON document, on one line."""
-    click.echo(json.dumps(data, ensure_ascii=False))
+    put(json.dumps(data, ensure_ascii=False))
 
 
 def talks_to_a_terminal() -> bool:

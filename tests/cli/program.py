@@ -1,0 +1,111 @@
+"""The program, run as a user runs it, in a folder with tasks and items."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROGRAM = str(Path(sys.executable).parent / "respool")
+
+TASKS = '''
+import os, time
+from pathlib import Path
+from respool import task, Retry, GiveUp
+
+HERE = Path(__file__).parent
+
+def called(payload):
+    with open(HERE / "calls", "a") as file:
+        file.write(str(payload.get("key", payload.get("path"))) + "\\n")
+
+@task(mode="thread")
+def square(payload):
+    called(payload)
+    while payload.get("wait_for") and not (HERE / payload["wait_for"]).exists():
+        time.sleep(0.02)
+    if payload["n"] < 0 and not (HERE / "mended").exists():
+        raise GiveUp("is negative")
+    return payload["n"] ** 2
+
+@task(mode="thread")
+def publish(payload):
+    called({"key": "published"})
+
+def slow(payload):
+    called(payload)
+    time.sleep(60)
+
+def flaky(payload):
+    called(payload)
+    raise RuntimeError("always")
+
+def numbers():
+    for n in range(3):
+        yield f"k{n}", {"key": f"k{n}", "n": n}
+'''
+
+
+@dataclass
+class Ended:
+    """A call of the program that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        """The one JSON object on stdout."""
+        (line,) = self.out.splitlines()
+        return json.loads(line)
+
+
+@dataclass
+class Folder:
+    """A working folder with tasks.py and items.jsonl."""
+
+    path: Path
+
+    def run(self, *arguments: str, code: int | None = None, stdin: str = "", cwd: Path | None = None,
+            env: dict[str, str] | None = None) -> Ended:  # fmt: skip
+        """Call `respool ARGUMENTS`. Whatever happens, no traceback is shown."""
+        done = subprocess.run(
+            [PROGRAM, *arguments], cwd=cwd or self.path, input=stdin, capture_output=True, text=True, timeout=60,
+            env={**os.environ, **(env or {})}, check=False,
+        )  # fmt: skip
+        assert "Traceback" not in done.stdout + done.stderr, done.stderr
+        if code is not None:
+            assert done.returncode == code, done.stdout + done.stderr
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the program without waiting for it."""
+        return subprocess.Popen(
+            [PROGRAM, *arguments], cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def items(self, **numbers: int) -> None:
+        """Write items.jsonl: one item for each key."""
+        lines = [json.dumps({"key": key, "n": n}) for key, n in numbers.items()]
+        (self.path / "items.jsonl").write_text("".join(line + "\n" for line in lines))
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    @property
+    def calls(self) -> list[str]:
+        """The keys of the items that a task was called for, in order."""
+        log = self.path / "calls"
+        return log.read_text().split() if log.exists() else []
+
+    def states(self, job: str = "1") -> dict[str, str]:
+        listed = self.run("jobs", "items", job, "--json", code=0).data["items"]
+        return {item["key"]: item["state"] for item in listed}

@@ -1,0 +1,38 @@
+"""`respool jobs prune`: what is old goes, with its files; what somebody uses stays."""
+
+from __future__ import annotations
+
+from program import Folder
+
+RUN = ("run", "tasks.py:square", "--items", "items.jsonl")
+
+
+def test_nothing_goes_without_a_yes_or_in_a_dry_run(folder: Folder) -> None:
+    folder.run(*RUN, code=0)
+    assert folder.run("jobs", "prune", "--older", "0s", "--dry-run", "--json", code=0).data["jobs"] == [1]
+    assert "needs a yes" in folder.run("jobs", "prune", "--older", "0s", code=2).err
+    folder.run("jobs", "prune", "--older", "90d", "--yes", code=0)
+    folder.run("jobs", "show", "1", code=0)
+    folder.run("jobs", "prune", "--older", "soon", "--yes", code=2)
+
+
+def test_old_jobs_go_with_their_items_and_files(folder: Folder) -> None:
+    folder.run("run", "--each", "*.jsonl", "--", "cat", "{}", code=0)
+    folder.run(*RUN, "--only", "a", code=0)
+    assert list((folder.path / ".respool").glob("spool.db.files/attempts/*/*"))
+    data = folder.run("jobs", "prune", "--older", "0s", "--yes", "--json", code=0).data
+    assert (data["deleted"], data["jobs"]) == (True, [1])  # job 2 has not ended
+    assert not list((folder.path / ".respool").glob("spool.db.files/attempts/*/1-*"))
+    assert [job["id"] for job in folder.run("jobs", "--json", code=0).data["jobs"]] == [2]
+    assert folder.states("2") == {"a": "done", "b": "pending", "c": "pending"}
+
+
+def test_a_job_whose_results_are_used_stays(folder: Folder) -> None:
+    folder.run(*RUN, code=0)
+    folder.run(*RUN, "--name", "again", code=0)
+    done = folder.run("jobs", "prune", "--older", "0s", "--yes", "--json", code=0)
+    assert done.data["jobs"] == [2]
+    assert "others use their results" in done.err
+    assert folder.run("jobs", "prune", "--older", "0s", "--yes", "--json", code=0).data["jobs"] == [1]
+    folder.run(*RUN, code=0)
+    assert folder.calls == ["a", "b", "c"] * 2
