@@ -14,7 +14,20 @@ import pytest
 from respool.batch.places import Places
 from respool.batch.spool import Spool
 from respool.batch.workers.process_table import start_ticks
-from spool_bench import LARGE, codes, doctor, dump, filled, killed_run, live_run, page_of, respool, settled_file, sql
+from spool_bench import (
+    HERE,
+    LARGE,
+    codes,
+    doctor,
+    dump,
+    filled,
+    killed_run,
+    live_run,
+    page_of,
+    respool,
+    settled_file,
+    sql,
+)
 
 
 def states(places: Places) -> dict[str, str]:
@@ -150,7 +163,7 @@ def test_missing_and_altered_result_files(tmp_path: Path) -> None:
     assert not bad.exists()
     spool = Spool(places.database)
     spool.run()
-    assert dict((item.key, item.result) for item in spool.job("demo").items()) == {
+    assert {item.key: item.result for item in spool.job("demo").items()} == {
         "a": LARGE, "b": LARGE + "b", "c": "small",
     }  # fmt: skip
     spool.close()
@@ -238,7 +251,7 @@ def test_an_unreadable_spool_is_salvaged(tmp_path: Path, damage: str) -> None:
         assert set(left.values()) == {"done"}
     # The same command again brings back what was lost, and runs nothing that was saved.
     spool = Spool(places.database)
-    spool.submit("spool_bench:echo", items, name="demo", folder=Path(__file__).parent)
+    spool.submit("spool_bench:echo", items, name="demo", folder=HERE)
     spool.run(workers=2)
     assert {item.key: item.result for item in spool.job("demo").items()} == items
     spool.close()
@@ -247,6 +260,24 @@ def test_an_unreadable_spool_is_salvaged(tmp_path: Path, damage: str) -> None:
     assert places.database.read_bytes() == content
     assert doctor(places, "--undo")[0] == 0
     assert set(states(places)) == set(items)
+
+
+def test_text_that_is_no_text_any_more(tmp_path: Path) -> None:
+    places = filled(tmp_path, {"a": "first text", "b": "second text"})
+    content = settled_file(places)
+    at = content.index(b'"second text"')
+    content[at + 3] = 0xFF
+    places.database.write_bytes(content)
+    assert codes(doctor(places)[1]) == ["BATCH_PROGRESS_CORRUPT"]
+    code, fixed = doctor(places, "--fix")
+    assert code == 0
+    assert "1 rows with impossible content" in fixed["fixes"][0]["message"]
+    spool = Spool(places.database)
+    spool.submit("spool_bench:echo", {"a": "first text", "b": "second text"}, name="demo", folder=HERE)
+    spool.run()
+    assert {item.key: item.result for item in spool.job("demo").items()} == {"a": "first text", "b": "second text"}
+    spool.close()
+    assert doctor(places)[0] == 0
 
 
 def test_torn_state_files(tmp_path: Path) -> None:

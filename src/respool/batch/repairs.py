@@ -85,17 +85,17 @@ def rerun_bad_results(database: Database, arguments: Arguments, now: int) -> str
 
 
 def lose_payloads(database: Database, arguments: Arguments, now: int) -> str:
-    """Items whose payload cannot be parsed: cancelled until the source gives it anew; finished ones stay finished."""
+    """Items whose payload cannot be parsed: cancelled until the source gives it anew; finished ones stay so."""
     rows = _of_job(database.all("check_payload_json"), arguments)
     for _, _, item, _ in rows:
         database.run("lose_payload", item)
         _without_payload(database, item, now)
-    _read_again(database, [arguments["job"]])
+    _read_again(database, {row[0] for row in rows})
     return f"{len(rows)} payloads were given up; submit the job again to bring them back"
 
 
 def _without_payload(database: Database, item: int, now: int) -> None:
-    """Its result stays to be found under the true fingerprint; the item itself takes the payload of the next submission.
+    """Its result stays known under the true fingerprint; the item itself takes the payload of the next submission.
 
     It must not run before: it would run with a payload that nobody gave it.
     """

@@ -17,7 +17,7 @@ from respool.batch.places import Places
 from respool.batch.store.connection import Database
 from respool.canonical import digest
 from respool.clock import MICROSECONDS, rfc3339
-from respool.errors import SpoolUnreadable
+from respool.errors import SpoolUnreadable, SpoolUnwritable
 from respool.findings import Finding, Fix, Severity
 from respool.sliding_log import SlidingLog
 
@@ -67,12 +67,18 @@ def diagnose(database: Database, *, alive: bool, now: int) -> list[Finding]:
         broken = [row[0] for row in database.all("integrity_check") if row[0] != "ok"]
         if broken:
             return [unreadable(database.places, "; ".join(broken[:3]))]
+        for _ in database.each("every_text"):
+            pass  # SQLite hands text out as it lies there; only reading it shows whether it still is text
         return [
             *_references(database), *_running(database, alive), *_items(database, alive, now), *_jobs(database),
             *_result_files(database), *_time(database, alive, now),
         ]  # fmt: skip
     except SpoolUnreadable as error:
         return [unreadable(database.places, error.what)]
+    except SpoolUnwritable as error:
+        if "decode to UTF-8" not in error.what:
+            raise
+        return [unreadable(database.places, "a row holds text that is no text any more")]
 
 
 def unreadable(places: Places, why: str) -> Finding:

@@ -546,7 +546,7 @@ SELECT (SELECT count(*) FROM events WHERE at > ?1)
      + (SELECT count(*) FROM sessions WHERE started_at > ?1 OR ended_at > ?1);
 
 -- name: unsealed_jobs
-SELECT id, name FROM jobs j WHERE sealed_at IS NULL AND ended_at IS NULL
+SELECT id, name FROM jobs j WHERE sealed_at IS NULL AND ended_at IS NULL AND parent_id IS NULL
   AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.job_id = j.id AND r.done_at IS NULL);
 
 -- name: tasks_of_open_jobs
@@ -751,3 +751,7 @@ DELETE FROM events WHERE job_id = ?;
 
 -- name: prune_job
 DELETE FROM jobs WHERE id = ?;
+
+-- name: every_text
+SELECT payload FROM payloads UNION ALL SELECT result FROM results UNION ALL SELECT key || coalesce(message, '') FROM items
+UNION ALL SELECT coalesce(message, '') || coalesce(detail, '') FROM attempts UNION ALL SELECT settings || source FROM jobs;

@@ -17,6 +17,7 @@ from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
+from respool.batch.model import bad_key
 from respool.batch.places import Places
 from respool.batch.store.connection import Database
 from respool.clock import Clock
@@ -29,7 +30,8 @@ TABLES = {
 }  # fmt: skip
 _BY_TEXT = frozenset({"archive", "file_digests"})  # no halving of what is no number: both ends are read
 _SHARED = frozenset({"attempts", "rules", "staged_blocks"})  # several rows with one value of the column
-_MOST_PROBES = 40_000  # per table: a broken inner page may hide very many rows, and each probe takes microseconds
+_MOST_PROBES = 10_000  # per table: a broken inner page may hide very many rows, and each probe takes microseconds
+_BLIND_PROBES = 128  # without a single row found: the root itself is bad
 _SHORTEST_ROW = 8
 _NAMED = 20
 
@@ -183,8 +185,9 @@ def _walk(source: sqlite3.Connection, table: str, column: str, gaps: list[str]) 
     ranges = [(0, low if low is not None else 0, high)]
     step = 0 if table in _SHARED else 1
     lost: list[tuple[int, int]] = []
-    for _ in range(_MOST_PROBES):
-        if not ranges:
+    found = False
+    for probe in range(_MOST_PROBES):
+        if not ranges or (probe == _BLIND_PROBES and not found):
             break
         _, start, end = heapq.heappop(ranges)  # the widest first
         first, last, broken = start - 1, end + 1, False
@@ -192,14 +195,14 @@ def _walk(source: sqlite3.Connection, table: str, column: str, gaps: list[str]) 
             if row is None:
                 broken = True
                 break
-            first = row[0]
+            first, found = row[0], True
             yield row
         if not broken:
             continue
         for row in _read(source, "down", table, column, max(start, first + step), end):
             if row is None:
                 break
-            last = row[0]
+            last, found = row[0], True
             yield row
         start, end = first + 1, last - 1
         if start >= end:
@@ -232,7 +235,7 @@ def _name_the_lost(source: sqlite3.Connection, fresh: sqlite3.Connection, report
     sql = _sql()
     if "items" in report.tables:
         with contextlib.suppress(sqlite3.DatabaseError):
-            names = source.execute(sql["item_names"]).fetchall()
+            names = [row for row in source.execute(sql["item_names"]) if bad_key(str(row[1])) is None]
             lost = [row for row in names if not fresh.execute(sql["has_item"], row).fetchone()]
             keys = ", ".join(f"{key!r} of job {job}" for job, key in lost[:_NAMED])
             report.lost.append(f"{len(lost)} items by name: {keys}{', ...' if len(lost) > _NAMED else ''}")
