@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from respool.batch.context import Context
     from respool.batch.policy import Breaker, Retry
-    from respool.batch.spool import JobHandle, RunReport, Spool
-    from respool.batch.tasks import Context, task
+    from respool.batch.report import RunReport
+    from respool.batch.spool import JobHandle, Spool
+    from respool.batch.tasks import task
     from respool.errors import GiveUp, RespoolError, RetryLater, SkipItem
     from respool.pace import Limit
 
@@ -21,8 +23,8 @@ __all__ = [
 
 _HOMES = {
     "Breaker": "respool.batch.policy", "Retry": "respool.batch.policy",
-    "JobHandle": "respool.batch.spool", "RunReport": "respool.batch.spool", "Spool": "respool.batch.spool",
-    "Context": "respool.batch.tasks", "task": "respool.batch.tasks",
+    "JobHandle": "respool.batch.spool", "RunReport": "respool.batch.report", "Spool": "respool.batch.spool",
+    "Context": "respool.batch.context", "task": "respool.batch.tasks",
     "GiveUp": "respool.errors", "RespoolError": "respool.errors", "RetryLater": "respool.errors",
     "SkipItem": "respool.errors", "Limit": "respool.pace",
 }  # fmt: skip

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from respool import canonical
+from respool.batch.context import Context
 from respool.batch.declaration import Mode, Task
 from respool.batch.execute import MAX_DETAIL, MAX_MESSAGE, try_async, try_sync
 from respool.batch.model import Attempt, Done, Failed, Kind, Later, Outcome, Skipped, outcome_to_data
-from respool.batch.tasks import Context
 from respool.errors import GiveUp, RetryLater, SkipItem
 
 ATTEMPT = Attempt(item=5, number=2, job=1, key="k", payload='{"a":[1,2.5,"ä"]}', fingerprint="f" * 32, nonce="n")

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from respool.batch.context import Context
 from respool.batch.declaration import Mode
 from respool.batch.model import Attempt
 from respool.batch.policy import Breaker, Retry
-from respool.batch.tasks import Context, resolve, source_digest, task, task_of, wants_context
+from respool.batch.tasks import resolve, source_digest, task, task_of, wants_context
 from respool.errors import TaskNotFound, UsageError
 from respool.pace import Limit
 

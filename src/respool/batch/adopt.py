@@ -35,16 +35,16 @@ class Leftovers:
 
 
 def adopt_leftovers(
-    database: Database, clock: Clock, chance: Callable[[], float], *, grace: float = GRACE
+    database: Database, clock: Clock, chance: Callable[[], float], *, own: int = 0, grace: float = GRACE
 ) -> Leftovers:
-    """Settle or reopen every row that says running, as the new holder of the owner lock.
+    """Settle or reopen every row that says running, as the new holder of the owner lock, whose session is `own`.
 
     Afterwards no process of an earlier runner of this spool works on an item. Blocks for up to `grace` seconds for each
     process that has to be ended.
     """
     found = Leftovers()
     rows = database.all("running_rows")
-    sessions = database.all("open_sessions", 0)
+    sessions = database.all("open_sessions", own)
     if not rows and not sessions:
         return found
     spool = reading.spool_id(database)

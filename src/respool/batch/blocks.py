@@ -56,7 +56,7 @@ def cut(lines: Iterable[bytes], basis: str, *, mask: int = BORDER_MASK) -> Itera
     """
     held: list[bytes] = []
     offset, size, first, number = 0, 0, 1, 0
-    for number, line in enumerate(lines, 1):  # noqa: B007 (the last number is needed after the loop)
+    for number, line in enumerate(lines, 1):
         held.append(line)
         size += len(line)
         if not crc32(line) & mask or len(held) == MAX_ROWS:

@@ -15,10 +15,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from respool import canonical
+from respool.batch.context import Context
 from respool.batch.declaration import Task
 from respool.batch.model import Attempt, Done, Failed, Kind, Outcome
 from respool.batch.policy import classify
-from respool.batch.tasks import Context, wants_context
+from respool.batch.tasks import wants_context
 from respool.clock import SYSTEM
 
 ContextOf = Callable[[Attempt], Context]

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from respool.batch.adopt import adopt_leftovers
 from respool.batch.course import Course, Pause, Running
+from respool.batch.courses import Courses
 from respool.batch.expansion import Expander
 from respool.batch.intray import Intray
 from respool.batch.model import Attempt, Done, ItemState, Outcome
 from respool.batch.settle import Settled, Verdict, settle
 from respool.batch.snapshot import Snapshot, view_of
-from respool.batch.courses import Courses
 from respool.batch.store import reading
 from respool.batch.store.connection import Database
 from respool.batch.store.ledger import Candidate, Ledger, Plan
@@ -61,7 +61,7 @@ class Runner:
         self.courses = courses
         self.draining = False
         self.trouble: str | None = None
-        self._chance = chance
+        self._session, self._chance = session, chance
         self._pace = pace
         self._ledger = Ledger(database, session, nonce)
         self._pool = Pool(
@@ -101,7 +101,7 @@ class Runner:
 
     async def run(self) -> None:
         """Run to the end. Raises SpoolUnwritable if the disk stays full for longer than a minute."""
-        adopt_leftovers(self.database, self.clock, self._chance)
+        adopt_leftovers(self.database, self.clock, self._chance, own=self._session)
         self.courses.load()
         try:
             for course in list(self.courses):
@@ -331,7 +331,7 @@ class Runner:
         return all(course.paused is not None or course.cancelled or course.dry_until is None for course in self.courses)
 
     async def _sleep(self) -> None:
-        if self._arrived or self._judged and self.trouble is None:
+        if self._arrived or (self._judged and self.trouble is None):
             await asyncio.sleep(0)
             return
         if self.trouble is not None:

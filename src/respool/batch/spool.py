@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import secrets
@@ -11,60 +12,35 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from respool.batch.course import Pause
 from respool.batch.courses import Courses
-from respool.batch.declaration import Mode, Task
+from respool.batch.declaration import Task
 from respool.batch.digests import Digests
 from respool.batch.model import Item, ItemState, Job, Kind, Output
 from respool.batch.places import Places
+from respool.batch.report import RunReport
+from respool.batch.resolving import chosen_items, remember, resolve_job
 from respool.batch.runner import Runner, Settings, pauses
 from respool.batch.snapshot import Snapshot
 from respool.batch.sources import Source, from_file, from_values
 from respool.batch.store import reading
 from respool.batch.store.connection import Database, Durability
+from respool.batch.store.followups import deliver_followups
 from respool.batch.store.intake import Wishes, cancel, retry
 from respool.batch.submission import Progress, apply, declaration_of, stage
 from respool.batch.tasks import resolve, stop_if_loading, task_of
 from respool.batch.workers.pool import Make
-from respool.clock import SYSTEM, Clock
-from respool.errors import JobNotFound, SpoolBusy, UsageError
+from respool.clock import SYSTEM, Clock, local_time
+from respool.errors import SpoolBusy, UsageError
 from respool.files import FileLock, private_folder
 from respool.pace import Pace, check_limits
 
 TaskLike = Task | str | Callable[..., Any]
 Watcher = Callable[[Snapshot], None]
 VIEW = 0.1  # seconds between two looks of a watcher
-
-
-@dataclass(frozen=True, slots=True)
-class RunReport:
-    """How a run ended. `signal` is the number of the signal that stopped it, `paused` the jobs that stopped by
-    themselves. As text: a line for each job.
-
-    >>> print(RunReport([], None, {}, 0.0))
-    nothing to run
-    """
-
-    jobs: list[Job]
-    signal: int | None
-    paused: dict[int, Pause]
-    seconds: float
-
-    def __str__(self) -> str:
-        return "\n".join(summary(job) for job in self.jobs) or "nothing to run"
-
-
-def summary(job: Job) -> str:
-    """One job in one line: `describe #12: 97 done, 2 cached, 1 failed`."""
-    if job.skipped_reason is not None:
-        return f"{job.name} #{job.id}: skipped ({job.skipped_reason})"
-    counts = ", ".join(f"{job.counts[state]} {state}" for state in ItemState if job.counts.get(state))
-    paused = f" (paused: {job.paused_reason})" if job.paused_at is not None else ""
-    return f"{job.name} #{job.id}: {counts or 'no items'}{paused}"
 
 
 class Spool:
@@ -138,7 +114,7 @@ class Spool:
         extra = {"job_timeout": job_timeout, "folder": str((folder or Path.cwd()).absolute())}
         try:
             declaration = declaration_of(declared, name or declared.name, source, rules, extra)
-            _remember(declared, *(rule for rule, _ in rules))
+            remember(declared, *(rule for rule, _ in rules))
             database, digests = self.database(), Digests(self.database())
             if self._owner.held or not self._owner.acquire(holder=self._holder()):
                 job, _ = stage(database, declaration, declared, source, wishes or Wishes(), self._clock)
@@ -190,7 +166,7 @@ class Spool:
             raise self._busy()
         try:
             roots = None if jobs is None else [reading.job(database, job).id for job in jobs]
-            chosen = _chosen(database, roots, only)
+            chosen = chosen_items(database, roots, only)
             settings = Settings(workers, grace, at_most, chosen, no_cache, self._durability == "full")
             began = self._clock.monotonic()
             runner, session_pace = self._runner(database, roots, settings, instead)
@@ -211,7 +187,7 @@ class Spool:
                 "insert_session", nonce, os.getpid(), socket.gethostname(), str(settings.workers), now
             )  # fmt: skip
         pace = Pace(private_folder(self.places.pace), self._clock)
-        courses = Courses(database, roots, settings.workers, _resolve, pace, self._clock)
+        courses = Courses(database, roots, settings.workers, resolve_job, pace, self._clock)
         return Runner(
             database, session, nonce, courses, pace, settings, self._clock, random.random, instead
         ), pace  # fmt: skip
@@ -258,8 +234,6 @@ class Spool:
         return {"pid": os.getpid(), "host": socket.gethostname(), "since": self._clock.now()}
 
     def _busy(self) -> SpoolBusy:
-        from respool.clock import local_time
-
         holder = self.holder()
         since = local_time(holder["since"]) if isinstance(holder.get("since"), int) else "an unknown time"
         return SpoolBusy(
@@ -300,8 +274,6 @@ class JobHandle:
 
     def retry(self, kind: str | None = None, keys: Sequence[str] | None = None) -> int | None:
         """Failed items become pending with fresh budgets; how many, or None if a live runner was asked to do it."""
-        import json
-
         chosen = Kind(kind) if kind else None
         arguments = json.dumps({"kind": chosen, "keys": list(keys) if keys is not None else None})
         return self.spool.ask("retry", self.id, arguments, lambda db, now: retry(db, self.id, chosen, keys, now))
@@ -316,12 +288,8 @@ class JobHandle:
         Kept in the spool: the child is created in the transaction that ends this job, once for each completion that
         changed its results. Returns this handle.
         """
-        import json
-
-        from respool.batch.store.followups import deliver_followups
-
         follow = self.spool._task(task, None)
-        _remember(follow)
+        remember(follow)
         _when(on)
         database = self.spool.database()
         now = self.spool._clock.now()
@@ -340,26 +308,6 @@ class JobHandle:
         return self.spool.run([self.id], workers=workers, **options)
 
 
-_KNOWN: dict[str, Task] = {}
-
-
-def _remember(*tasks: Task) -> None:
-    """Functions of this process need no import to be found again (a closure, a notebook's cell)."""
-    for task in tasks:
-        if task.function is not None:
-            _KNOWN[task.name] = task
-
-
-def _resolve(job: Job) -> Task:
-    """The task of a job: commands from what was stored, functions from their import path, declared as stored."""
-    stored = Task.from_settings(job.task, job.version, job.settings)
-    if stored.mode is Mode.COMMAND:
-        return stored
-    folder = job.settings.get("folder")
-    found = _KNOWN.get(job.task) or resolve(job.task, folder=Path(folder) if folder else None)
-    return replace(stored, function=found.function, expand=found.expand, source_digest=found.source_digest)
-
-
 def _when(on: str) -> str:
     if on not in ("success", "finish"):
         raise UsageError(f'a follow-up runs on "success" or on "finish", not on {on!r}')
@@ -368,21 +316,6 @@ def _when(on: str) -> str:
 
 def _intact(digests: Digests) -> Callable[[Sequence[Output]], bool]:
     return lambda outputs: all(digests.of(Path(output.path)) == output.digest for output in outputs)
-
-
-def _chosen(database: Database, roots: Sequence[int] | None, only: Sequence[str]) -> tuple[int, ...]:
-    if not only:
-        return ()
-    import json
-
-    chosen: list[int] = []
-    for job in roots or [row[0] for row in database.all("open_jobs")]:
-        for key, item in database.all("item_ids", job, json.dumps(list(only))):
-            if item is not None:
-                chosen.append(item)
-            elif roots:
-                raise JobNotFound(f"no item {key!r} in job {job}", command=f"respool jobs items {job}")
-    return tuple(chosen)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,12 +10,21 @@ from pathlib import Path
 from respool.batch.declaration import Task
 from respool.batch.places import Places
 from respool.batch.sources import from_glob
-from respool.batch.tasks import resolve
 from respool.cli.spec import read_spec
-from respool.cli.wanted import STDIN, Wanted, command_task, limits_of, open_items, placed, split_limit
+from respool.cli.wanted import (
+    STDIN,
+    Wanted,
+    command_task,
+    full_task,
+    limits_of,
+    open_items,
+    placed,
+    renamed,
+    split_limit,
+)
 from respool.config import parse_duration, parse_size
 from respool.errors import UsageError
-from respool.pace import Limit, check_limits
+from respool.pace import check_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,7 @@ def wanted(line: Line) -> Wanted:
         found = read_spec(Path(line.target), line.key)
     else:
         found = _from_options(line)
-    then = found.then + tuple((resolve(path), line.then_on) for path in line.then)
+    then = found.then + tuple((full_task(path, Path.cwd()), line.then_on) for path in line.then)
     timeout = found.job_timeout if line.job_timeout is None else parse_duration(line.job_timeout, what="--job-timeout")
     task = line.overrides.applied(found.task)
     (task, *follows), folder = anchored([task, *(follow for follow, _ in then)], found.folder)
@@ -108,21 +116,12 @@ def anchored(tasks: Sequence[Task], folder: Path) -> tuple[list[Task], Path]:
     for name, file in files.items():
         inside = not modules and file.is_relative_to(project)
         names[name] = f"{(file.relative_to(project) if inside else file).as_posix()}:{name.rpartition(':')[2]}"
-    return [_renamed(task, names.get(task.name, task.name)) for task in tasks], folder if modules else project
+    return [renamed(task, names.get(task.name, task.name)) for task in tasks], folder if modules else project
 
 
 def _file_of(task: Task) -> Path | None:
-    place = task.name.rpartition(":")[0]
-    if task.command is not None or not place.endswith(".py"):
-        return None
-    file = Path(os.path.normpath(Path.cwd() / place))
-    return file if file.is_file() else None
-
-
-def _renamed(task: Task, name: str) -> Task:
-    """A task's own limit is named after it."""
-    limits = tuple(Limit(name, limit.rates) if limit.key == task.name else limit for limit in task.limits)
-    return replace(task, name=name, limits=limits)
+    place = Path(task.name.rpartition(":")[0])
+    return place if task.command is None and place.suffix == ".py" and place.is_absolute() else None
 
 
 def _from_options(line: Line) -> Wanted:
@@ -142,7 +141,7 @@ def _from_options(line: Line) -> Wanted:
     if line.command:
         task, what = command_task(line.command, cwd=str(here)), shlex.join(line.command)
     elif line.target is not None and ":" in line.target:
-        task, what = resolve(line.target), line.target
+        task, what = full_task(line.target, here), line.target
     else:
         raise UsageError(
             f"{line.target!r} is neither a spec nor a task", why="a spec ends with .toml, a task is module:function",

@@ -25,7 +25,7 @@ from respool.batch.policy import Breaker, Retry
 from respool.batch.sources import Source, from_glob, from_values
 from respool.batch.tasks import resolve
 from respool.cli.spec_name import job_name
-from respool.cli.wanted import Wanted, check_workers, command_task, limits_of, open_items, placed
+from respool.cli.wanted import Wanted, check_workers, command_task, full_task, limits_of, open_items, placed
 from respool.config import parse_duration, parse_size
 from respool.errors import RespoolError, UsageError
 
@@ -141,7 +141,7 @@ def _task(table: Table, folder: Path) -> Task:
         for key in OF_COMMANDS:
             if key in table.data:
                 raise table.wrong(key, f"{key} is for commands; the task {path!r} is a function")
-        task = resolve(path, folder=folder)
+        task = full_task(path, folder)
     timeout, pause = table.duration("timeout"), table.duration("max_pause")
     memory = table.get("memory", (str, int), 'bytes, or text such as "200MB"')
     cache = table.get("cache", bool, "true or false")
@@ -222,7 +222,7 @@ def _then(table: Table, folder: Path) -> tuple[tuple[Task, str], ...]:
         path, on = inner.get("task", str, "text"), rule.get("on", "success")
         if path is None or on not in ("success", "finish"):
             raise table.wrong("then", f'then must name a task, and on = "success" or "finish"; not {entry!r}')
-        rules.append((resolve(path, folder=folder), str(on)))
+        rules.append((full_task(path, folder), str(on)))
     return tuple(rules)
 
 

@@ -9,14 +9,16 @@ Here are the pieces that a spec (spec.py) and a command line (line.py) are both 
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from respool.batch.declaration import Command, Mode, Task
 from respool.batch.sources import Source, from_file, from_pipe
+from respool.batch.tasks import resolve
 from respool.canonical import digest
 from respool.errors import UsageError
 from respool.pace import Limit
@@ -50,6 +52,21 @@ def command_task(argv: Sequence[str], *, cwd: str | None, version: str = "1") ->
     return Task(
         name=f"command:{shlex.join(argv)}", mode=Mode.COMMAND, version=version, command=Command(tuple(argv), cwd=cwd)
     )
+
+
+def full_task(path: str, folder: Path) -> Task:
+    """The task that `path` names as seen from `folder`, a file's under its file's full name. Raises TaskNotFound."""
+    task = resolve(path, folder=folder)
+    place, _, function = path.rpartition(":")
+    if not place.endswith(".py") or task.name != path:
+        return task
+    return renamed(task, f"{Path(os.path.normpath(folder.absolute() / place)).as_posix()}:{function}")
+
+
+def renamed(task: Task, name: str) -> Task:
+    """The same task under another name; the limit that is its own is named after it."""
+    limits = tuple(Limit(name, limit.rates) if limit.key == task.name else limit for limit in task.limits)
+    return replace(task, name=name, limits=limits)
 
 
 def placed(folder: str, base: Path) -> str:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from respool.batch.tasks import Context
+from respool.batch.context import Context
 from respool.errors import GiveUp, RetryLater, SkipItem
 
 

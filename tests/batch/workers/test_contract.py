@@ -11,8 +11,10 @@ import contextlib
 import json
 import random
 from collections.abc import Callable
+from concurrent.futures import Executor, Future, InvalidStateError
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from respool.batch.places import Places
 from respool.batch.rehearsal import Answer, RehearsalWorkers, Script
 from respool.batch.workers.contract import Note, Report, Workers
 from respool.batch.workers.coroutines import CoroutineWorkers
+from respool.batch.workers.executor import ExecutorWorkers
 from respool.batch.workers.processes import ProcessWorkers
 from respool.batch.workers.threads import ThreadWorkers
 
@@ -45,6 +48,27 @@ def _function_task(mode: Mode, suffix: str = "") -> Callable[..., Task]:
         return Task(name=f"sample_tasks:{behaviour}{suffix}", mode=mode, function=function, **options)
 
     return task_for
+
+
+class DaemonThreads(Executor):
+    """An executor whose threads do not keep the tests from ending."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def work() -> None:
+            result = fn(*args, **kwargs)
+            with contextlib.suppress(InvalidStateError):  # it was cancelled
+                future.set_result(result)
+
+        Thread(target=work, daemon=True).start()
+        return future
+
+
+def _remote_task(behaviour: str, **options: Any) -> Task:
+    if behaviour == "told":
+        raise KeyError("what it says of its progress is not heard")
+    return Task(name=f"sample_tasks:{behaviour}_async", mode=Mode.ASYNC, **options)
 
 
 class ByTask(Script):
@@ -81,6 +105,12 @@ IMPLEMENTATIONS = {
             size, report, note, spool_id=SPOOL, places=places, nonce=NONCE, folder=HERE
         ),
         _function_task(Mode.PROCESS),
+    ),
+    "executor": Implementation(
+        lambda size, report, note, places: ExecutorWorkers(
+            DaemonThreads, size, report, note, spool_id=SPOOL, places=places, folder=HERE
+        ),
+        _remote_task,
     ),
     "rehearsal": Implementation(
         lambda size, report, note, places: RehearsalWorkers(

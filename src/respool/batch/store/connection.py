@@ -246,7 +246,7 @@ def _translated(where: str) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _DAMAGED or isinstance(error, sqlite3.DatabaseError) and "no such table" in str(error):
+        if code in _DAMAGED or (isinstance(error, sqlite3.DatabaseError) and "no such table" in str(error)):
             raise SpoolUnreadable(
                 f"the spool cannot be read: {error}", where=where, why="the file is damaged, or no spool",
                 command="respool doctor",

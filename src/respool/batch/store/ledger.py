@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from respool.batch.model import Attempt, Done, Failed, ItemState, Later, Outcome, Output, outcome_name
+from respool.batch.model import Attempt, Done, Failed, ItemState, Later, Output, outcome_name
 from respool.batch.settle import Settled, Standing, Streak
 from respool.batch.store.connection import Database
 from respool.batch.store.followups import end_if_finished

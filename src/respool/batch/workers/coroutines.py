@@ -11,11 +11,11 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from respool.batch.context import Context
 from respool.batch.declaration import Task
 from respool.batch.execute import timed_out, try_async
 from respool.batch.model import Attempt, Failed, Interrupted, Kind, Outcome
 from respool.batch.places import Places
-from respool.batch.tasks import Context
 from respool.batch.workers.contract import Note, Report
 from respool.clock import SYSTEM
 

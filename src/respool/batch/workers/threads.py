@@ -13,11 +13,11 @@ from functools import partial
 from queue import SimpleQueue
 from threading import Thread, current_thread
 
+from respool.batch.context import Context
 from respool.batch.declaration import Task
 from respool.batch.execute import try_sync
 from respool.batch.model import Attempt, Interrupted, Outcome
 from respool.batch.places import Places
-from respool.batch.tasks import Context
 from respool.batch.workers.contract import Note, Report
 
 PATIENCE = 0.5  # seconds that close() waits for idle threads, all together, to end

@@ -25,11 +25,12 @@ from threading import Lock
 from types import FrameType
 from typing import Any
 
+from respool.batch.context import Context
 from respool.batch.declaration import Task
 from respool.batch.execute import failure, try_sync
 from respool.batch.model import Attempt, Failed, Kind, Outcome, outcome_to_data
 from respool.batch.places import Places
-from respool.batch.tasks import Context, resolve
+from respool.batch.tasks import resolve
 from respool.batch.workers.process_table import start_ticks
 from respool.batch.workers.receipt import write_receipt
 from respool.errors import RespoolError
