@@ -32,6 +32,8 @@ HEAVY = (
 # file → (test file, why its tests are there); every other file has the test file that mirrors its path
 TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     "findings.py": ("test_doctor.py", "values without behaviour; the doctor is what gives them meaning"),
+    "cli/doctor.py": ("test_doctor.py", "the doctor is tested through its command line"),
+    "batch/repairs.py": ("batch/test_upkeep.py", "a repair is proven by the finding that it ends"),
     "batch/workers/supervisor.py": ("batch/workers/test_commands.py", "runs in the shim, which only commands start"),
     "batch/workers/tail.py": ("batch/workers/test_commands.py", "runs in the shim, which only commands start"),
     "batch/workers/shim.py": ("batch/workers/test_commands.py", "a program that only the command workers start"),
@@ -43,7 +45,7 @@ AWAITED = """
   batch/blocks.py batch/course.py batch/declaration.py batch/model.py batch/places.py batch/policy.py
   batch/reconcile.py batch/settle.py batch/sources.py batch/store/connection.py batch/store/followups.py
   batch/store/intake.py batch/store/ledger.py batch/store/reading.py batch/submission.py
-  batch/workers/process_table.py canonical.py clock.py errors.py files.py findings.py
+  batch/workers/process_table.py canonical.py clock.py errors.py files.py
 """
 
 
