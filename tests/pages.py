@@ -175,7 +175,9 @@ class Reader:
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise block.error(f"did not end within {TIMEOUT} s: {argv[-1]}") from None
-        return done.returncode, done.stdout.decode("utf-8", "replace")
+        # A shell that was ended by a signal itself (it had replaced itself by its last command) says what its caller would.
+        code = done.returncode if done.returncode >= 0 else 128 - done.returncode
+        return code, done.stdout.decode("utf-8", "replace")
 
     def expect_success(self, block: Block, *argv: str) -> None:
         code, output = self.run(block, *argv)
