@@ -25,9 +25,11 @@ except ImportError:  # Windows: the cassette half works there, what needs a lock
 
 from respool.errors import UsageError
 
-_NETWORK_FILE_SYSTEMS = frozenset(
-    ["nfs", "nfs3", "nfs4", "cifs", "smb", "smbfs", "smb2", "smb3", "afs", "ncpfs", "glusterfs", "ceph", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "lustre", "beegfs", "9p", "webdav", "davfs", "fuse.davfs2", "gpfs", "ocfs2", "gfs2", "fuse.rclone"]
-)
+_NETWORK_FILE_SYSTEMS = frozenset({
+    "nfs", "nfs3", "nfs4", "cifs", "smb", "smbfs", "smb2", "smb3", "afs", "ncpfs", "glusterfs", "ceph", "fuse.sshfs",
+    "fuse.glusterfs", "fuse.s3fs", "fuse.davfs2", "fuse.rclone", "lustre", "beegfs", "9p", "webdav", "davfs", "gpfs",
+    "ocfs2", "gfs2",
+})  # fmt: skip
 
 
 def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600, durable: bool = True) -> None:

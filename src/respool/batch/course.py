@@ -86,8 +86,8 @@ class Course:
         if self.paused or self.cancelled or self.dry_until is None or self.dry_until > now or self.held_until > now:
             return 0
         room = self.concurrency.limit - len(self.running) + leaving
-        if self.concurrency.limit >= self.concurrency.ceiling:
-            room += ahead
+        if self.concurrency.limit >= self.concurrency.ceiling and not self.streak.length:
+            room += ahead  # after a failure nothing is queued: the breaker must be able to stop in time
         return max(0, min(free + ahead, room))
 
     def grant(self, want: int, now: int) -> tuple[int, list[Token]]:
@@ -107,8 +107,9 @@ class Course:
             self._pause(
                 Pause(
                     f"{key} asked to be left alone until {local_time(until)} "
-                    f"(longer than max_pause = {self.task.max_pause:g} s)", until,
-                )  # fmt: skip
+                    f"(longer than max_pause = {self.task.max_pause:g} s)",
+                    until,
+                )
             )
 
     def look_at_cooldowns(self, now: int) -> None:

@@ -134,8 +134,7 @@ class Runner:
         now = self.clock.monotonic()
         if now - self._last_poll >= POLL:
             self._last_poll = now
-            for attempt, reason in self._intray.look():
-                self._pool.interrupt(attempt, reason)
+            self._look_at_requests()
             self._look_at_deadlines(now)
         if self._drain_until is not None and now >= self._drain_until:
             self._interrupting = self._interrupting or "the grace time is over"
@@ -317,6 +316,10 @@ class Runner:
         rate = number / max(seconds, 1e-4)
         self._ahead = min(GROUP, int(rate * BEAT)) if seconds < 5 * BEAT else 0
 
+    def _look_at_requests(self) -> None:
+        for attempt, reason in self._intray.look():
+            self._pool.interrupt(attempt, reason)
+
     def _look_at_deadlines(self, now: float) -> None:
         for course in self.courses:
             if course.deadline is not None and now >= course.deadline and course.paused is None:
@@ -328,6 +331,7 @@ class Runner:
         """Nothing runs: is there anything to wait for?"""
         if self.draining or (self.settings.at_most is not None and self._handed_out >= self.settings.at_most):
             return True
+        self._look_at_requests()  # whoever handed something in a moment ago must not find the door closed
         return all(course.paused is not None or course.cancelled or course.dry_until is None for course in self.courses)
 
     async def _sleep(self) -> None:

@@ -17,10 +17,16 @@ SHOWN = 50
 GONE = "nobody runs this spool any more; the same command again, or `respool run`, goes on"
 
 
-def follow(places: Places, job: int, *, view: Logged, as_json: bool, clock: Clock = SYSTEM) -> int:
+class RunnerGone(Exception):
+    """Nobody runs the spool any more, and work of the followed job is left."""
+
+
+def follow(
+    places: Places, job: int, *, view: Logged, as_json: bool, take_over: bool = False, clock: Clock = SYSTEM
+) -> int:  # fmt: skip
     """Show `job`, and what follows from it, until all of it has ended or stands still; the exit code of its run.
 
-    Ends too when nobody runs the spool any more while work is left: exit code 6.
+    When nobody runs the spool any more while work is left, the exit code is 6, or RunnerGone is raised with `take_over`.
     """
     began = clock.monotonic()
     paused: dict[int, str] = {}
@@ -39,6 +45,8 @@ def follow(places: Places, job: int, *, view: Logged, as_json: bool, clock: Cloc
                     break
                 # Asked twice: between two runs of a runner, and during a submission, the lock changes hands.
                 idle = 0 if alive else idle + 1
+                if idle >= 4 and take_over:
+                    raise RunnerGone
                 if idle >= 4:
                     paused = {each.id: GONE for each in family if _open(each) and each.paused_at is None}
                     paused = paused or {job: GONE}

@@ -139,11 +139,22 @@ class _Run:
 
     def _stored(self, spool: Spool, handle: JobHandle) -> int:
         if self.given["watch"]:
-            from respool.cli.follow import follow
-
             say(f"stored as job {handle.id}; a live runner does it")
-            return follow(spool.places, handle.id, view=self._view(), as_json=self.given["as_json"])
+            return self._watch(spool, handle.id)
         raise busy(spool.holder(), str(spool.places.database), handle.id)
+
+    def _watch(self, spool: Spool, job: int) -> int:
+        from respool.cli.follow import RunnerGone, follow
+
+        while True:
+            try:
+                return follow(
+                    spool.places, job, view=self._view(), as_json=self.given["as_json"], take_over=True
+                )  # fmt: skip
+            except RunnerGone:
+                # Whoever finds the lock free takes it; somebody else may be faster.
+                with contextlib.suppress(SpoolBusy):
+                    return self._run(spool, [job], self.workers or 1)
 
     def _run(self, spool: Spool, jobs: list[int] | None, workers: int | str) -> int:
         if jobs == []:

@@ -127,7 +127,8 @@ WHERE job_id = ? AND kind = ? AND state IN ('pending', 'failed') AND ended_at >=
 INSERT INTO jobs (name, task, version, settings, source, parent_id, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: update_job
-UPDATE jobs SET task = ?, version = ?, settings = ?, updated_at = ?, sealed_at = NULL WHERE id = ?;
+UPDATE jobs SET task = ?, version = ?, settings = ?, updated_at = ?, sealed_at = NULL, skipped_reason = NULL
+WHERE id = ?;
 
 -- name: note_code
 UPDATE jobs SET source_digest = ?, code_changed_at = ? WHERE id = ?;

@@ -290,7 +290,7 @@ def main(folder: str) -> int:
 # -- JSON and digests as canonical.py and files.py give them; tests hold the two together --
 
 ESCAPES = {code: f"\\u{code:04x}" for code in range(32)}
-ESCAPES.update({ord(a): b for a, b in zip('"\\\b\f\n\r\t', ['\\"', "\\\\", "\\b", "\\f", "\\n", "\\r", "\\t"])})
+ESCAPES.update({ord(a): b for a, b in zip('"\\\b\f\n\r\t', ['\\"', "\\\\", "\\b", "\\f", "\\n", "\\r", "\\t"], strict=True)})
 
 
 def to_json(value: Any) -> str:
