@@ -132,7 +132,8 @@ def test_items_from_standard_input_and_csv(folder: Folder) -> None:
 def test_a_command_for_each_file(folder: Folder) -> None:
     for name in "ab":
         folder.write(f"data/{name}.txt", name)
-    each = ("run", "--each", "data/*.txt", "--output", "{}.up", "--", "sh", "-c", "tr a-z A-Z < {} > {}.up; echo x >> calls")
+    script = "tr a-z A-Z < {} > {}.up; echo x >> calls"
+    each = ("run", "--each", "data/*.txt", "--output", "{}.up", "--", "sh", "-c", script)
     assert "data/*.txt sh -c" in folder.run(*each, code=0).err
     assert (folder.path / "data/a.txt.up").read_text() == "A"
     folder.write("data/a.txt", "changed")
@@ -277,14 +278,16 @@ def test_a_live_runner_takes_what_is_stored(folder: Folder, until: Until) -> Non
 
 
 def test_options_without_a_job_are_refused(folder: Folder) -> None:
-    for flags in (["--retries", "3"], ["--only", "a"], ["--retry-failed"], ["--dry-run"], ["--then", "tasks.py:publish"]):
+    for flags in (["--retries", "3"], ["--only", "a"], ["--retry-failed"], ["--dry-run"], ["--then", "tasks.py:f"]):
         assert "need" in folder.run("run", *flags, code=2).err
 
 
 def test_the_reader_may_go_away(folder: Folder) -> None:
     folder.run(*RUN, code=0)
     script = f"{PROGRAM} jobs events --json | true; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", script], cwd=folder.path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=folder.path, capture_output=True, text=True, timeout=60, check=False
+    )  # fmt: skip
     assert done.stdout.strip() in ("0", "141")
     assert done.stderr == ""
 
@@ -311,7 +314,7 @@ BAD: dict[str, tuple[Callable[[Folder], list[str]], int, str]] = {
     "no spool": (lambda _: ["run"], 2, "there is no spool here"),
     "no spool to list": (lambda _: ["jobs"], 2, "there is no spool here"),
     "not a database": (lambda f: [*RUN, "--spool", str(f.write("x.db", "hello " * 200))], 5, "x.db"),
-    "not our database": (lambda f: [*RUN, "--spool", _sqlite(f, "PRAGMA user_version=1; CREATE TABLE t(x)")], 5, "spool"),
+    "not our database": (lambda f: [*RUN, "--spool", _sqlite(f, "CREATE TABLE t(x)")], 5, "is not a spool"),
     "a newer spool": (
         lambda f: [*RUN, "--spool", _sqlite(f, f"PRAGMA application_id={0x52535031}; PRAGMA user_version=99;")],
         5, "schema 99",

@@ -1,0 +1,79 @@
+"""The live view, drawn on a terminal of our own."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pexpect
+import pytest
+from program import PROGRAM, Folder
+from rich.console import Console
+
+from respool.batch.model import ItemState
+from respool.batch.snapshot import JobView, Snapshot
+from respool.cli.plain import Rates
+from respool.cli.view import LiveView, picture
+
+JOB = JobView(
+    1, "genes.toml", {ItemState.DONE: 40, ItemState.PENDING: 50, ItemState.RUNNING: 10},
+    [(f"k{number}", 0, "asking the model" if number == 0 else None) for number in range(10)],
+    [("bad", "raised: boom [not markup]")], "waiting for openai until 12:00:00", 10, 40,
+)  # fmt: skip
+
+
+def drawn(snapshot: Snapshot) -> str:
+    rates = Rates()
+    rates.saw(1, 20, 0)
+    rates.saw(1, 40, 10_000_000)
+    console = Console(file=io.StringIO(), width=120, no_color=True)
+    console.print(picture(snapshot, rates))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_everything_is_on_the_picture() -> None:
+    text = drawn(Snapshot(10_000_000, [JOB], True, "the disk is full", "s"))
+    for part in (
+        "genes.toml #1", "40/100 40%", "2.0/s", "about 30.0 s left", "40 done", "asking the model", "10.0 s",
+        "and 2 more", "✗ bad: raised: boom [not markup]", "waiting for openai", "the disk is full", "stopping",
+    ):  # fmt: skip
+        assert part in text
+
+
+def test_it_leaves_the_screen_as_it_was() -> None:
+    console = Console(file=io.StringIO(), width=80, force_terminal=True)
+    view = LiveView(console)
+    view.show(Snapshot(0, [JOB], False, None, "s"))
+    view.close()
+    view.close()
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_on_a_terminal(folder: Folder, no_color: bool) -> None:
+    folder.write("items.jsonl", '{"key": "the-running-one", "n": 1, "wait_for": "go"}\n')
+    env = {"TERM": "xterm-256color", "PATH": "/usr/bin:/bin", **({"NO_COLOR": "1"} if no_color else {})}
+    program = pexpect.spawn(
+        PROGRAM, ["run", "tasks.py:square", "--items", "items.jsonl"], cwd=str(folder.path), env=env, timeout=30,
+        dimensions=(24, 100),
+    )  # fmt: skip
+    program.expect("the-running-one")
+    seen = program.before
+    folder.write("go", "")
+    program.expect("1 done in")
+    program.expect(pexpect.EOF)
+    program.close()
+    assert program.exitstatus == 0
+    assert (b"\x1b[32m" in seen or b"\x1b[1m" in seen or b"\x1b[36m" in seen) is not no_color or no_color
+    if no_color:
+        assert b"\x1b[3" not in seen
+
+
+def test_no_tui_on_a_terminal(folder: Folder) -> None:
+    program = pexpect.spawn(
+        PROGRAM, ["run", "tasks.py:square", "--items", "items.jsonl", "--no-tui"], cwd=str(folder.path), timeout=30
+    )  # fmt: skip
+    program.expect(pexpect.EOF)
+    program.close()
+    assert b"\x1b" not in program.before
+    assert sys.platform != "win32"
