@@ -277,6 +277,23 @@ def test_a_live_runner_takes_what_is_stored(folder: Folder, until: Until) -> Non
     assert "#3: 1 " in err
 
 
+def test_whoever_watches_takes_over_when_the_runner_is_killed(folder: Folder, until: Until) -> None:
+    folder.write("first.jsonl", '{"key": "w", "n": 1, "wait_for": "go"}\n')
+    runner = folder.start("run", "tasks.py:square", "--items", "first.jsonl")
+    until(lambda: folder.calls == ["w"])
+    watching = folder.start(*RUN, "--watch", "--json")
+    until(lambda: len(folder.run("jobs", "list", "--json").data["jobs"]) == 2)
+    runner.kill()
+    runner.communicate(timeout=60)
+    out, err = watching.communicate(timeout=60)
+    assert watching.returncode == 0, out + err
+    assert "#2: 3 done" in err
+    assert folder.states() == {"w": "pending"}  # somebody else's job is left to its next run
+    folder.write("go", "")
+    folder.run("run", code=0)
+    assert folder.calls == ["w", "a", "b", "c", "w"]
+
+
 def test_options_without_a_job_are_refused(folder: Folder) -> None:
     for flags in (["--retries", "3"], ["--only", "a"], ["--retry-failed"], ["--dry-run"], ["--then", "tasks.py:f"]):
         assert "need" in folder.run("run", *flags, code=2).err

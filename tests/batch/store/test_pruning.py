@@ -1,0 +1,64 @@
+"""Deleting whole jobs: nothing that is used goes, nothing that is useless stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from respool.batch.spool import Spool
+from respool.batch.store.pruning import prunable, prune_spool
+from respool.batch.tasks import task
+
+FAR = 1 << 60
+TABLES = ("jobs", "items", "payloads", "attempts", "results", "blocks", "archive", "rules", "requests", "staged_blocks")
+
+
+@task(mode="thread")
+def big(payload: str) -> str:
+    return payload * 40_000
+
+
+@task(mode="thread")
+def after(payload: object) -> None:
+    return None
+
+
+def rows(spool: Spool) -> dict[str, int]:
+    connection = spool.database().connection
+    return {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool.db")
+
+
+def test_nothing_is_left_of_a_job(spool: Spool) -> None:
+    with spool:
+        spool.submit(big, {"a": "xy", "b": "zz"}, name="one").then(after).run()
+        spool.submit(big, {"a": "changed"}, name="one").run()
+        assert list(spool.places.results.rglob("*"))
+        assert prunable(spool.database(), 0).jobs == []
+        assert [job for job, _, _ in prune_spool(spool.database(), FAR).jobs] == [1, 2]
+        assert rows(spool) == dict.fromkeys(TABLES, 0)
+        assert [path for path in spool.places.results.rglob("*") if path.is_file()] == []
+        assert spool.database().connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_a_file_that_another_job_names_stays(spool: Spool) -> None:
+    with spool:
+        spool.submit(big, {"a": "xy"}, name="one").run()
+        other = spool.submit(big, {"b": "xy"}, name="two")
+        other.run(no_cache=True)
+        spool.submit(big, {"b": "xy", "c": "new"}, name="two")  # open again: it does not go
+        assert [job for job, _, _ in prune_spool(spool.database(), FAR).jobs] == [1]
+        assert other.results() == {"b": "xy" * 40_000}
+
+
+def test_a_child_keeps_its_parent_until_it_has_ended(spool: Spool) -> None:
+    with spool:
+        job = spool.submit(big, {"a": "xy"}, name="one")
+        job.then(after)
+        job.run(at_most=1)
+        assert prunable(spool.database(), FAR).jobs == []
