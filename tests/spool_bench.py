@@ -96,14 +96,20 @@ def killed_run(folder: Path) -> Places:
     return places
 
 
-def live_run(folder: Path) -> subprocess.Popen[bytes]:
+def live_run(folder: Path, *, command: bool = False) -> subprocess.Popen[bytes]:
+    """A runner whose item `quick` is done and whose item `slow` runs: in a worker process, or as a command."""
     places = Places.at(folder / "spool.db")
+    sleep = 'Task("command:sleep", Mode.COMMAND, command=Command(("sleep", "{seconds}")))'
+    kind, items = (sleep, '{"quick": {"seconds": 0}, "slow": {"seconds": 60}}') if command else (
+        '"spool_bench:nap"', '{"quick": 0, "slow": 60}'
+    )  # fmt: skip
     code = f"""
         import sys; from pathlib import Path
         sys.path.insert(0, {str(HERE)!r})
+        from respool.batch.declaration import Command, Mode, Task
         from respool.batch.spool import Spool
         spool = Spool({str(places.database)!r})
-        spool.submit("spool_bench:nap", {{"quick": 0, "slow": 60}}, name="naps", folder=Path({str(HERE)!r}))
+        spool.submit({kind}, {items}, name="naps", folder=Path({str(HERE)!r}))
         spool.run(workers=2)
     """
 

@@ -119,6 +119,16 @@ def test_a_live_run_is_never_touched(tmp_path: Path) -> None:
         doctor(places, "--fix")
 
 
+def test_a_live_command_is_no_orphan(tmp_path: Path) -> None:
+    child = live_run(tmp_path, command=True)
+    try:
+        assert doctor(Places.at(tmp_path / "spool.db")) == (0, {"diagnostics": [], "fixes": [], "backup": None})
+    finally:
+        child.kill()
+        child.wait()
+        assert doctor(Places.at(tmp_path / "spool.db"), "--fix")[0] == 0
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="marks are read through /proc")
 def test_a_process_that_outlived_its_run(tmp_path: Path) -> None:
     places = filled(tmp_path)
@@ -154,6 +164,7 @@ def test_missing_and_altered_result_files(tmp_path: Path) -> None:
     assert (code, sorted(codes(seen))) == (1, ["ALTERED_RESULT_FILE", "MISSING_RESULT_FILE"])
     assert doctor(places, "--fix")[0] == 0
     assert states(places) == {"a": "pending", "b": "pending", "c": "done"}
+    assert sql(places, "SELECT ended_at FROM jobs") == [(None,)], "it is open again"
     reasons = dict(sql(places, "SELECT key, reason FROM items"))
     assert {reasons["a"], reasons["b"]} == {"the file of its result is missing", "the file of its result is altered"}
     assert not bad.exists()
@@ -316,6 +327,16 @@ def test_a_repair_that_was_killed_is_completed(tmp_path: Path) -> None:
     assert codes(doctor(places)[1]) == ["BATCH_PROGRESS_CORRUPT"]
     assert doctor(places, "--fix")[0] == 0
     assert places.database.read_bytes() == content
+
+
+def test_an_undo_does_not_leave_a_killed_repair_behind(tmp_path: Path) -> None:
+    places = filled(tmp_path, run=False)
+    sql(places, "UPDATE items SET not_before = 9000000000000000 WHERE key = 'a'")
+    doctor(places, "--fix")
+    replacement = places.database.with_name(".spool.db.replacement")
+    replacement.write_bytes(settled_file(places))
+    assert codes(doctor(places, "--undo")[1]) == ["FAR_FUTURE_WAIT"]
+    assert not replacement.exists()
 
 
 def test_nothing_to_undo(tmp_path: Path) -> None:

@@ -38,6 +38,18 @@ def test_the_last_one_counts_even_within_one_second(tmp_path: Path) -> None:
     assert take(places, clock, "fix").folder == latest(places).folder
 
 
+def test_a_clock_that_is_set_back_does_not_mix_them_up(tmp_path: Path) -> None:
+    places, clock = filled(tmp_path), FakeClock()
+    take(places, clock, "fix")
+    sql(places, "UPDATE items SET reason = 'mended'")
+    mended = dump(places)
+    clock.set_back(3600)
+    put_back(places, clock)
+    assert dump(places) != mended
+    put_back(places, clock)
+    assert dump(places) == mended
+
+
 def test_an_incomplete_backup_is_none(tmp_path: Path) -> None:
     places = filled(tmp_path)
     with pytest.raises(UsageError, match="nothing to undo"):

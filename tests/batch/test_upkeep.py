@@ -121,6 +121,17 @@ def test_a_repair_looks_again_and_leaves_alone_what_is_good(tmp_path: Path) -> N
     assert {**dump(places), "events": [], "jobs": []} == before
 
 
+def test_who_followed_an_interrupted_item_may_lead(tmp_path: Path) -> None:
+    places = filled(tmp_path, {"a": 1, "b": 1}, run=False)
+    sql(places, "UPDATE items SET state = 'running', attempts = 1 WHERE key = 'a'")
+    sql(places, "INSERT INTO sessions (id, nonce, pid, host, workers, started_at) VALUES (7, 'n', 1, 'h', '1', 1)")
+    sql(places, "INSERT INTO attempts (item_id, number, session_id, started_at) VALUES (1, 1, 7, 1)")
+    sql(places, "UPDATE items SET led_by = 1, not_before = 4611686018427387904 WHERE key = 'b'")
+    (stale,) = [finding for finding in look(places) if finding.code == upkeep.STALE]
+    mend(places, stale)
+    assert look(places) == []
+
+
 def test_a_lost_payload_comes_back_without_being_paid_again(tmp_path: Path) -> None:
     places = filled(tmp_path)
     sql(places, "UPDATE payloads SET payload = '{' WHERE item_id = 1")

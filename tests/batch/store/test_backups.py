@@ -20,7 +20,7 @@ from respool.batch.store.backups import (
     restore,
 )
 from respool.batch.store.connection import Database
-from respool.errors import SpoolUnreadable
+from respool.errors import SpoolUnreadable, SpoolUnwritable
 from spool_bench import dump, filled, settled_file, sql
 
 
@@ -79,6 +79,27 @@ def test_raw_files_and_their_log(tmp_path: Path) -> None:
     assert dump(places) == expected
     assert list(tmp_path.glob(".spool.db*")) == []
     assert copy.exists()
+
+
+def test_the_old_log_is_not_replayed_into_a_new_file(tmp_path: Path) -> None:
+    places, copy = filled(tmp_path), tmp_path / "copy.db"
+    copy.write_bytes(settled_file(places))
+    expected = dump(places)
+    with Database.open(places) as database:
+        with database.write():
+            database.run("bump_revision", 99, 1)
+        assert database.log_bytes() > 0
+        install(places, copy)
+    assert dump(places) == expected
+
+
+def test_a_spool_that_is_locked_is_not_called_damaged(tmp_path: Path) -> None:
+    places = filled(tmp_path)
+    with closing(sqlite3.connect(places.database, isolation_level=None)) as foreign:
+        foreign.execute("PRAGMA journal_mode=DELETE")
+        foreign.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(SpoolUnwritable, match="database is locked"):
+            identify(places)
 
 
 def test_an_install_that_was_killed_is_completed(tmp_path: Path) -> None:

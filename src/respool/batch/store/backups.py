@@ -15,7 +15,7 @@ from pathlib import Path
 
 from respool.batch.places import Places
 from respool.batch.store.connection import APPLICATION_ID, SCHEMA_VERSION, Database
-from respool.errors import SpoolUnreadable
+from respool.errors import SpoolUnreadable, SpoolUnwritable
 from respool.files import FileLock, sync_folder
 
 LOG = "-wal"
@@ -34,19 +34,28 @@ class Identity(StrEnum):
 def identify(places: Places) -> Identity:
     """Look at the file through SQLite only: a process that opens it by itself would drop SQLite's locks on it.
 
-    A file that is no database at all counts as a damaged spool only if a spool's write gate lies beside it.
+    A file that is no database at all counts as a damaged spool only if a spool's write gate lies beside it. Raises
+    SpoolUnwritable if it cannot be opened at all now: that says nothing of what it is.
     """
     if not places.database.exists():
         return Identity.ABSENT
-    connection = _read_only(places.database)
+    connection = None
     try:
+        connection = _read_only(places.database)
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         tables = connection.execute("PRAGMA table_list").fetchall()
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT):
+            raise SpoolUnwritable(
+                f"the spool cannot be looked at now: {error}", where=str(places.database),
+                why="locked by another program, or its folder or file is not accessible",
+                command="mend that, then run respool doctor again",
+            ) from error  # fmt: skip
         return Identity.DAMAGED if places.write_lock.exists() else Identity.FOREIGN
     finally:
-        connection.close()
+        if connection is not None:
+            connection.close()
     if application == APPLICATION_ID:
         return Identity.NEWER if version > SCHEMA_VERSION else Identity.SPOOL
     empty = application == 0 and not [row for row in tables if not row[1].startswith("sqlite_")]
