@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,6 @@ def test_a_thousand_items_survive_every_kill(tmp_path: Path, capfd: pytest.Captu
     seed = int(os.environ.get("SEED", "1"))
     figures = Torture(tmp_path, seed=seed, items=1000, kills=KILLS).go()
     with capfd.disabled():
-        print(f"\nseed {seed}: {figures}")
+        sys.stdout.write(f"\nseed {seed}: {figures}\n")
     assert figures.kills == KILLS
     assert figures.in_settle >= KILLS // 10
