@@ -33,6 +33,7 @@ from respool.batch.workers.contract import Note, Report, Workers
 from respool.errors import BatchError, UsageError
 
 CONNECT = 10.0  # seconds within which a cluster must answer
+LOOK = 0.5  # seconds between two looks at whether the executor is still there
 SCHEME = "dask://"
 Remote = Future[dict[str, Any]]
 
@@ -100,6 +101,7 @@ class ExecutorWorkers:
         self._queue: deque[tuple[Attempt, Task]] = deque()
         self._futures: dict[Attempt, Remote] = {}
         self._settings: dict[int, tuple[Task, dict[str, Any]]] = {}  # by job
+        self._watch: asyncio.TimerHandle | None = None
         self._broken = self._closed = False
 
     def put(self, attempt: Attempt, task: Task) -> None:
@@ -142,9 +144,15 @@ class ExecutorWorkers:
         while self._futures:
             await asyncio.sleep(0.001)  # those that had just finished are on their way to us
         await asyncio.sleep(0)
-        if self._executor is not None:
-            self._executor.shutdown(wait=False)
-            self._executor = None
+        if self._watch is not None:
+            self._watch.cancel()
+        executor, self._executor = self._executor, None
+        if executor is not None and not self._gone():
+            try:
+                executor.shutdown(wait=False)
+            except Exception:
+                if not self._gone():  # it may go away in this very moment
+                    raise
 
     def pids(self) -> dict[int, int]:
         return {}
@@ -152,6 +160,9 @@ class ExecutorWorkers:
     def _fill(self, loop: asyncio.AbstractEventLoop) -> None:
         while self._queue and len(self._futures) < self.size and not self._closed:
             attempt, task = self._queue.popleft()
+            if self._broken or self._gone():
+                loop.call_soon(self._report, attempt, Interrupted(f"{self._name} went away"))
+                continue
             try:
                 future = self._submit(attempt, task)
             except Exception as error:  # shut down, or broken, by somebody else
@@ -161,9 +172,18 @@ class ExecutorWorkers:
             self._futures[attempt] = future
             future.add_done_callback(functools.partial(self._done, loop, attempt))
 
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """What was submitted in the very moment of the loss is never heard of again: end it."""
+        if self._gone():
+            for attempt in list(self._futures):
+                self.interrupt(attempt, f"{self._name} went away")
+        self._watch = loop.call_later(LOOK, self._look, loop)
+
     def _submit(self, attempt: Attempt, task: Task) -> Remote:
         if self._executor is None:
             self._executor = self._factory()
+            loop = asyncio.get_running_loop()
+            self._watch = loop.call_later(LOOK, self._look, loop)
         known = self._settings.get(attempt.job)
         if known is None or known[0] is not task:
             known = self._settings[attempt.job] = (task, task.to_settings())
