@@ -273,6 +273,26 @@ def test_an_unreadable_spool_is_salvaged(tmp_path: Path, damage: str) -> None:
     assert set(states(places)) == set(items)
 
 
+@pytest.mark.parametrize("damaged", [True, False])
+def test_a_full_disk_leaves_the_spool_as_it_is(tmp_path: Path, damaged: bool) -> None:
+    places = filled(tmp_path, {f"key-{number}": "y" * 500 for number in range(300)}, run=False)
+    sql(places, "UPDATE items SET not_before = 9000000000000000 WHERE id = 1")
+    content = settled_file(places)
+    if damaged:
+        content[:4096] = bytes(4096)
+        places.database.write_bytes(content)
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 100; exec "$@"', "sh", sys.executable, "-c", "from respool.cli import main; main()",
+         "doctor", "--fix", "--spool", str(places.database)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 5, done.stderr
+    assert "cannot" in done.stderr
+    assert "  next:" in done.stderr
+    assert places.database.read_bytes() == content
+    assert doctor(places, "--fix")[0] == 0
+
+
 def test_text_that_is_no_text_any_more(tmp_path: Path) -> None:
     places = filled(tmp_path, {"a": "first text", "b": "second text"})
     content = settled_file(places)

@@ -34,7 +34,7 @@ from respool.batch.workers.commands import preflight
 from respool.batch.workers.process_table import start_ticks
 from respool.batch.workers.remains import end_group, end_strays, stray
 from respool.clock import SYSTEM, Clock, local_time
-from respool.errors import RespoolError, SpoolBusy, SpoolUnreadable, UsageError
+from respool.errors import RespoolError, SpoolBusy, SpoolUnreadable, SpoolUnwritable, UsageError
 from respool.files import FileLock, remove_tree
 from respool.findings import Finding, Fix, Severity
 from respool.pace import Pace
@@ -163,6 +163,11 @@ def _held(places: Places, clock: Clock) -> Iterator[None]:
         )  # fmt: skip
     try:
         yield
+    except OSError as error:
+        raise SpoolUnwritable(
+            f"the doctor cannot write here: {error}", where=str(places.files), why="what was committed is safe",
+            command="make room, or mend the folder's permissions; then the same command again",
+        ) from error  # fmt: skip
     finally:
         lock.release()
 

@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def back_up(database: Database, file: Path) -> None:
     """Write the spool's present state into `file` (new, 0600): one file, whole or not there."""
     draft = file.with_name(file.name + ".new")
     draft.unlink(missing_ok=True)
-    with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as target:
+    with _writing(file), contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as target:
         draft.chmod(0o600)
         database.backup(target)
         target.execute("PRAGMA journal_mode=DELETE").fetchone()
@@ -81,8 +82,17 @@ def back_up(database: Database, file: Path) -> None:
 def restore(database: Database, file: Path) -> None:
     """Make the spool what `file` holds, in one transaction. Raises SpoolUnreadable if the copy is not whole."""
     check_copy(file)
-    with contextlib.closing(_read_only(file)) as source, FileLock(database.places.write_lock).hold():
+    gate, target = FileLock(database.places.write_lock), database.places.database
+    with contextlib.closing(_read_only(file)) as source, gate.hold(), _writing(target):
         source.backup(database.connection)
+
+
+@contextlib.contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise SpoolUnwritable(f"the copy cannot be written: {error}", where=str(file), command="make room") from error
 
 
 def check_copy(file: Path) -> None:

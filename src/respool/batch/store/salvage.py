@@ -21,6 +21,7 @@ from respool.batch.model import bad_key
 from respool.batch.places import Places
 from respool.batch.store.connection import Database
 from respool.clock import Clock
+from respool.errors import SpoolUnwritable
 
 # table → the column over which its rows are walked
 TABLES = {
@@ -138,6 +139,8 @@ def _copy(source: sqlite3.Connection, fresh: sqlite3.Connection, table: str, col
             fresh.execute(insert, row[1:])
         except sqlite3.IntegrityError as error:
             refused += not str(error).startswith("UNIQUE")  # read from both ends
+        except sqlite3.OperationalError as error:  # a full disk must not look like rows that cannot be saved
+            raise SpoolUnwritable(f"the salvaged spool cannot be written: {error}", command="make room") from error
         except (sqlite3.Error, ValueError):  # ValueError: text that is no text any more
             refused += 1
     report.rows[table] = fresh.execute(sql["count"].format(table=table)).fetchone()[0]
