@@ -33,6 +33,7 @@ def test_every_code_has_its_meaning() -> None:
     [
         (errors.UsageError, 2), (errors.TaskNotFound, 2), (errors.JobNotFound, 3), (errors.SpoolBusy, 4),
         (errors.SpoolUnreadable, 5), (errors.SpoolUnwritable, 5), (errors.JobFailed, 1),
+        (errors.BatchError, 6), (errors.RespoolError, 70),
     ],
 )  # fmt: skip
 def test_errors_have_codes(error: type[errors.RespoolError], code: int) -> None:

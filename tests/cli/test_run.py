@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -292,6 +293,34 @@ def test_whoever_watches_takes_over_when_the_runner_is_killed(folder: Folder, un
     folder.write("go", "")
     folder.run("run", code=0)
     assert folder.calls == ["w", "a", "b", "c", "w"]
+
+
+def test_a_cluster_does_the_work(folder: Folder, until: Until) -> None:
+    pytest.importorskip("distributed")
+    log = folder.path / "scheduler.log"
+    dask = [sys.executable, "-m", "dask"]
+    with log.open("wb") as out:
+        scheduler = subprocess.Popen(
+            [*dask, "scheduler", "--port", "0", "--host", "127.0.0.1", "--no-dashboard"], cwd=folder.path, stdout=out,
+            stderr=out,
+        )  # fmt: skip
+        until(lambda: b"tcp://127.0.0.1:" in log.read_bytes())
+        place = log.read_bytes().partition(b"Scheduler at:")[2].split()[0].decode()
+        worker = subprocess.Popen(
+            [*dask, "worker", place, "--no-nanny", "--nthreads", "2", "--no-dashboard", "--host", "127.0.0.1"],
+            cwd=folder.path, stdout=out,
+            stderr=out,
+        )  # fmt: skip
+        try:
+            address = "dask://" + place.removeprefix("tcp://")
+            data = folder.run(*RUN, "--workers", address, "--json", code=0).data
+        finally:
+            for process in (worker, scheduler):
+                process.terminate()
+                process.wait(timeout=30)
+    assert data["jobs"][0]["counts"]["done"] == 3
+    assert sorted(folder.calls) == ["a", "b", "c"]
+    assert "no cluster answers" in folder.run(*RUN, "--force", "--workers", address, code=2).err
 
 
 def test_options_without_a_job_are_refused(folder: Folder) -> None:

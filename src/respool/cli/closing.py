@@ -21,9 +21,11 @@ def failure_kinds(database: Database, job: Job) -> dict[str, int]:
 
 def close(
     database: Database, jobs: Iterable[Job], *, seconds: float, signal_number: int | None = None,
-    paused: Mapping[int, str] | None = None, as_json: bool = False, note: Mapping[str, Any] | None = None,
+    paused: Mapping[int, str] | None = None, tried: Mapping[int, int] | None = None, as_json: bool = False,
+    note: Mapping[str, Any] | None = None,
 ) -> int:  # fmt: skip
-    """Say how `jobs` stand, on stderr and with `as_json` on stdout; the exit code. `paused` are reasons by job."""
+    """Say how `jobs` stand, on stderr and with `as_json` on stdout; the exit code. By job: `paused` are reasons, `tried`
+    the number of tries, where it is known."""
     jobs, paused = list(jobs), dict(paused or {})
     code = int(exit_of_jobs(jobs, paused)) if signal_number is None else exit_of_signal(signal_number)
     kinds = {job.id: failure_kinds(database, job) for job in jobs}
@@ -31,7 +33,8 @@ def close(
         if job.skipped_reason is not None:
             say(f"{job.name} #{job.id}: skipped: {job.skipped_reason}")
             continue
-        say(f"{job.name} #{job.id}: {counts_text(job.counts, kinds[job.id])} in {seconds_text(seconds)}")
+        idle = "; nothing had to run" if _had_nothing_to_run(job, tried or {}) else ""
+        say(f"{job.name} #{job.id}: {counts_text(job.counts, kinds[job.id])} in {seconds_text(seconds)}{idle}")
         for line in hints(database, job, paused.get(job.id, job.paused_reason)):
             say(f"  {line}")
     if not jobs:
@@ -47,6 +50,10 @@ def close(
         data = {"jobs": listed, "exit": code, "seconds": round(seconds, 3), "signal": signal_number}
         put_json({**data, **(note or {})})
     return code
+
+
+def _had_nothing_to_run(job: Job, tried: Mapping[int, int]) -> bool:
+    return tried.get(job.id) == 0 and not job.counts.get(ItemState.PENDING, 0)
 
 
 def hints(database: Database, job: Job, paused: str | None) -> list[str]:

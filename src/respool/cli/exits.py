@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from respool.batch.model import ItemState, Job, JobState
 from respool.errors import (
+    BatchError,
     JobFailed,
     JobNotFound,
     RespoolError,
@@ -74,7 +75,7 @@ MEANINGS: dict[Exit, Meaning] = {
     ),
     Exit.UNFINISHED: Meaning(
         "It stopped before the end by itself: paused by the breaker, a quota, a long wait or the job's own timeout; or "
-        "the runner that was being watched is gone.",
+        "the runner that was being watched, or the cluster, is gone.",
         "The message says what it waits for and until when; then the same command again.",
     ),
     Exit.BUG: Meaning(
@@ -104,6 +105,7 @@ _CODES: tuple[tuple[type[RespoolError], Exit], ...] = (
     (SpoolUnwritable, Exit.UNREADABLE),
     (JobFailed, Exit.FAILED),
     (UsageError, Exit.USAGE),
+    (BatchError, Exit.UNFINISHED),  # a cluster that went away: what was committed is safe, the next run goes on
 )
 
 

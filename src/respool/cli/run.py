@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -78,6 +79,7 @@ class _Run:
         self.wishes = run_options.wishes_of(given, self.only)
         self.names_a_job = run_options.names_a_job(self.line)
         self.rehearse = _script(given)
+        self.folder: Path | None = None
         if not self.names_a_job:
             for name in ("no_resume", "retry_failed", "rerun_changed", "force", "dry_run", "watch"):
                 if given.get(name):
@@ -90,6 +92,7 @@ class _Run:
 
     def go(self) -> int:
         job = wanted(self.line) if self.names_a_job else None
+        self.folder = None if job is None else job.folder
         if self.given["dry_run"] and job is not None:
             from respool.cli.dry import dry_run
 
@@ -159,16 +162,15 @@ class _Run:
     def _run(self, spool: Spool, jobs: list[int] | None, workers: int | str) -> int:
         if jobs == []:
             return close(spool.database(), [], seconds=0.0, as_json=self.given["as_json"])
-        number, instead = hands(spool, workers, self.rehearse)
-        with self._viewing() as watcher:
+        with hands(spool, workers, self.rehearse, self.folder) as (number, instead), self._viewing() as watcher:
             report = spool.run(
                 jobs, workers=number, only=self.only, at_most=self.at_most, grace=self.grace,
                 no_cache=self.wishes.no_cache, instead=instead, watcher=watcher,
             )  # fmt: skip
         return close(
             spool.database(), report.jobs, seconds=report.seconds, signal_number=report.signal,
-            paused={job: pause.reason for job, pause in report.paused.items()}, as_json=self.given["as_json"],
-            note={"rehearsal": self.rehearse is not None},
+            paused={job: pause.reason for job, pause in report.paused.items()}, tried=report.tried,
+            as_json=self.given["as_json"], note={"rehearsal": self.rehearse is not None},
         )  # fmt: skip
 
     @contextlib.contextmanager
@@ -183,18 +185,26 @@ class _Run:
         return view_for(no_tui=self.given["no_tui"], log=self.given["tui_debug"])
 
 
-def hands(spool: Spool, workers: int | str, script: Script | None) -> tuple[int, Make | None]:
-    """How many items run at once, and what runs them in place of this machine's own workers."""
+@contextlib.contextmanager
+def hands(
+    spool: Spool, workers: int | str, script: Script | None, folder: Path | None
+) -> Iterator[tuple[int, Make | None]]:  # fmt: skip
+    """How many items run at once, and what runs them in place of this machine's own workers: a script or a cluster,
+    which sees tasks from `folder`. Raises UsageError for a cluster that does not answer."""
     if script is not None:
         from respool.batch.rehearsal import RehearsalWorkers
 
         size, places, named = workers if isinstance(workers, int) else 1, spool.places, spool_id(spool.database())
-        return size, lambda report, note: RehearsalWorkers(
+        yield size, lambda report, note: RehearsalWorkers(
             size, report, note, spool_id=named, places=places, script=script
         )  # fmt: skip
-    if isinstance(workers, int):
-        return workers, None
-    raise UsageError(f"{workers} cannot be reached: this respool has no workers for clusters", command="--workers 4")
+    elif isinstance(workers, int):
+        yield workers, None
+    else:
+        from respool.batch.workers.executor import connect
+
+        with connect(workers) as cluster:
+            yield cluster.size, cluster.make(spool_id(spool.database()), spool.places, folder)
 
 
 def view_for(*, no_tui: bool, log: IO[str] | None) -> Logged:
@@ -243,8 +253,6 @@ def _script(given: dict[str, Any]) -> Script | None:
         raise UsageError("either --mock-agent or --rehearse, not both", command="respool run --help")
     if not given["mock_agent"] and not given["rehearse"]:
         return None
-    from pathlib import Path
-
     from respool.batch.rehearsal import load_script, mock_agent
 
     return mock_agent() if given["mock_agent"] else load_script(Path(given["rehearse"]))
