@@ -158,6 +158,7 @@ class Runner:
         self._judged += [self._judge(attempt, outcome, now) for attempt, outcome in fresh]
         if self._judged:
             self._pace_ahead(len(self._judged), began - self._last_beat)
+            self._last_beat = began
         plans = self._plan(now) if not self.draining else []
         paused = [course for course in self.courses if course.unwritten_pause is not None]
         if not self._judged and not plans and not paused:
@@ -177,7 +178,6 @@ class Runner:
             raise
         self._pace.unused([token for _, _, tokens in plans for token in tokens])
         self._after(released, ended, plans, started, now)
-        self._last_beat = self.clock.monotonic()
         if self.database.log_bytes() > LOG_BYTES:
             self.database.checkpoint()
 

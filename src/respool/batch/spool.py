@@ -32,6 +32,7 @@ from respool.batch.store.followups import deliver_followups
 from respool.batch.store.intake import Wishes, cancel, retry
 from respool.batch.submission import Progress, apply, declaration_of, stage
 from respool.batch.tasks import resolve, stop_if_loading, task_of
+from respool.batch.workers.executor import SCHEME, connect
 from respool.batch.workers.pool import Make
 from respool.clock import SYSTEM, Clock, local_time
 from respool.errors import SpoolBusy, UsageError
@@ -132,11 +133,13 @@ class Spool:
                 source.close()
 
     def run(
-        self, jobs: Sequence[int | str] | None = None, *, workers: int = 1, only: Sequence[str] = (),
+        self, jobs: Sequence[int | str] | None = None, *, workers: int | str = 1, only: Sequence[str] = (),
         at_most: int | None = None, grace: float = 30.0, no_cache: bool = False, instead: Make | None = None,
         watcher: Watcher | None = None,
     ) -> RunReport:  # fmt: skip
         """Run these jobs, and what follows from them, to the end; None means every open job.
+
+        `workers` attempts run at once; "dask://HOST:PORT" runs them on that cluster, with a window of twice its threads.
 
         Ctrl-C and SIGTERM are handled while it runs (in the main thread): the first lets running items finish within
         `grace` seconds, the second ends them. Raises SpoolBusy if a live runner holds the spool. Inside a running event
@@ -153,12 +156,19 @@ class Spool:
         return _in_a_thread(call)
 
     async def run_async(
-        self, jobs: Sequence[int | str] | None = None, *, workers: int = 1, only: Sequence[str] = (),
+        self, jobs: Sequence[int | str] | None = None, *, workers: int | str = 1, only: Sequence[str] = (),
         at_most: int | None = None, grace: float = 30.0, no_cache: bool = False, instead: Make | None = None,
         watcher: Watcher | None = None,
     ) -> RunReport:  # fmt: skip
         """`run` as a coroutine."""
         stop_if_loading()
+        if isinstance(workers, str) and workers.startswith(SCHEME):
+            with connect(workers) as cluster:
+                make = cluster.make(reading.spool_id(self.database()), self.places)
+                return await self.run_async(
+                    jobs, workers=cluster.size, only=only, at_most=at_most, grace=grace, no_cache=no_cache,
+                    instead=make, watcher=watcher,
+                )  # fmt: skip
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise UsageError(f"workers must be a whole number of at least 1, not {workers!r}")
         database = self.database()
@@ -174,7 +184,8 @@ class Spool:
                 await _watched(runner, watcher)
             seconds = self._clock.monotonic() - began
             ran = [reading.job(database, course.job.id) for course in runner.courses]
-            return RunReport(ran, caught[0] if caught else None, pauses(runner.courses), seconds)
+            tried = {course.job.id: course.settled for course in runner.courses}
+            return RunReport(ran, caught[0] if caught else None, pauses(runner.courses), seconds, tried)
         finally:
             self._owner.release()
 
