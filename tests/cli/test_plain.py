@@ -58,6 +58,7 @@ class Broken:
 
     def close(self) -> None:
         self.closed = True
+        raise OSError("the terminal is gone")
 
 
 def test_a_view_that_fails_is_replaced_and_logged(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 import pexpect
@@ -77,3 +78,18 @@ def test_no_tui_on_a_terminal(folder: Folder) -> None:
     program.close()
     assert b"\x1b" not in program.before
     assert sys.platform != "win32"
+
+
+def test_a_closed_terminal_stops_the_run_in_order(folder: Folder) -> None:
+    folder.write("items.jsonl", '{"key": "the-running-one", "n": 1, "wait_for": "go"}\n{"key": "b", "n": 2}\n')
+    env = {"TERM": "xterm-256color", "PATH": "/usr/bin:/bin"}
+    program = pexpect.spawn(
+        PROGRAM, ["run", "tasks.py:square", "--items", "items.jsonl"], cwd=str(folder.path), env=env, timeout=30
+    )  # fmt: skip
+    program.expect("the-running-one")
+    os.close(program.child_fd)  # the terminal window is gone: the kernel sends SIGHUP
+    folder.write("go", "")
+    _, status = os.waitpid(program.pid, 0)
+    program.closed = True
+    assert os.waitstatus_to_exitcode(status) == 143
+    assert folder.states()["the-running-one"] == "done"

@@ -70,10 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line with `arguments` (or those of the process) and exit with a code of exits.py."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     code = _guarded(given)
-    try:
-        sys.stdout.flush()
-    except OSError:  # the reader has gone; the interpreter's own flush at exit must not complain again
-        os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdout.fileno())
+    for name in ("stdout", "stderr"):
+        try:
+            getattr(sys, name).flush()
+        except OSError:  # the reader or the terminal has gone: the interpreter's own flush would change the exit code
+            setattr(sys, name, None)
     sys.exit(code)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from typing import IO, Protocol
@@ -129,14 +130,13 @@ class Logged:
             self._log.flush()
 
     def close(self) -> None:
-        """Take the view off the screen."""
-        self._view.close()
+        """Take the view off the screen, if there still is one."""
+        with contextlib.suppress(Exception):
+            self._view.close()
 
     def _replace(self) -> None:
-        try:
-            self._view.close()
-        finally:
-            self._view = PlainView()
+        self.close()  # which may fail for the same reason: a closed terminal
+        self._view = PlainView()
 
 
 def _entry(snapshot: Snapshot, view: View, seconds: float, failure: str | None) -> dict[str, object]:

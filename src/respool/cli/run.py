@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from respool.cli.plain import Logged, PlainView, View
 from respool.cli.talk import say, talks_to_a_terminal
 from respool.cli.wanted import Wanted, check_workers
 from respool.config import parse_duration
-from respool.errors import JobNotFound, SpoolBusy, UsageError
+from respool.errors import SpoolBusy, UsageError
 
 if TYPE_CHECKING:
     from respool.batch.rehearsal import Script
@@ -115,7 +114,6 @@ class _Run:
             handle = self._submit(spool, job)
             if handle.stored_for_live_runner:
                 return self._stored(spool, handle)
-            self._check_only(spool, handle)
             return self._run(spool, [handle.id], self.workers or job.workers)
 
     def _submit(self, spool: Spool, job: Wanted) -> JobHandle:
@@ -130,15 +128,6 @@ class _Run:
             return None
         waiting = (JobState.PENDING, JobState.INTERRUPTED, JobState.RUNNING)
         return [job.id for job in spool.jobs() if job.state() in waiting][:1]
-
-    def _check_only(self, spool: Spool, handle: JobHandle) -> None:
-        found = spool.database().all("item_ids", handle.id, json.dumps(self.only))
-        missing = [key for key, item in found if item is None]
-        if missing:
-            raise JobNotFound(
-                f"no item {missing[0]!r} in the job {handle.name!r}", why="--only names items by their keys",
-                command=f"respool jobs items {handle.id}",
-            )  # fmt: skip
 
     def _stored(self, spool: Spool, handle: JobHandle) -> int:
         if self.given["watch"]:
