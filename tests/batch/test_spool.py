@@ -98,6 +98,14 @@ def test_a_fresh_generation_ignores_this_jobs_results(spool: Spool) -> None:
     assert sorted(calls) == [1, 1, 2, 2]
 
 
+def test_forced_items_really_run(spool: Spool) -> None:
+    calls = Calls()
+    for _ in range(2):
+        spool.submit(calls.task(), {"a": 1, "b": 2}, name="j", wishes=Wishes(force=("b",))).run()
+    spool.submit(calls.task(), {"a": 1, "b": 2}, name="j", wishes=Wishes(force=True)).run()
+    assert sorted(calls) == [1, 1, 2, 2, 2]
+
+
 def test_failures_are_retried_then_stay_until_asked_for(spool: Spool) -> None:
     calls = Calls()
     failing = calls.task(retry=Retry(attempts=3, base=0.01, jitter=0))

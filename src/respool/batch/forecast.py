@@ -106,7 +106,7 @@ def plan(
     tells whether produced files are as they were. Raises UsageError for input that a submission would refuse, and
     JobNotFound for a key of `only` that is not in the job.
 
-    >>> plan(None, "squares", task, from_values({"a": 1}), Wishes(), workers=1, now=0, intact=bool).items
+    >>> plan(None, "squares", task, from_values({"a": 1}), Wishes(), workers=1, now=0, intact=bool).items  # doctest: +SKIP
     [PlannedItem(key='a', action=<Action.RUN: 'run'>, reason='new')]
     """
     survey = _Survey(database, name, task, wishes, now, intact)

@@ -173,7 +173,9 @@ class Merge:
             for item, reason in redo:
                 database.run("archive_item", item)
                 database.run("rerun_item", reason, item)
-            database.run("seal_job", now, now, json.dumps(source), int(wishes.no_cache), job)
+            # What is run again on purpose must not be answered by its own archived result.
+            no_cache = wishes.no_cache or bool(wishes.force) or wishes.rerun_changed
+            database.run("seal_job", now, now, json.dumps(source), int(no_cache), job)
             database.run("insert_event", now, job, None, None, "job_sealed", json.dumps({"withdrawn": withdrawn}))
             if withdrawn:
                 database.run("bump_revision", now, job)
