@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,7 +42,7 @@ def test_places_ascend_with_room_and_keep_an_unchanged_order(old: list[str], new
     placed = place(stored, new)
     assert [placement.ordinal for placement in placed] == list(range(len(new)))
     starts = [placement.start for placement in placed]
-    assert all(later - earlier >= MIN_ROOM for earlier, later in zip(starts, starts[1:], strict=False))
+    assert all(later - earlier >= MIN_ROOM for earlier, later in pairwise(starts))
     kept = {placement.kept for placement in placed} - {None}
     assert all(old[number] == new[placement.ordinal] for placement in placed if (number := placement.kept) is not None)
     if [name for name in new if name in old] == [name for name in old if name in new]:

@@ -119,7 +119,7 @@ class House:
                 self.database.run("followers_freed", item)
 
 
-class given:
+class given:  # noqa: N801 (reads as a step of the story)
     """A source that is closed at the end of the block."""
 
     def __init__(self, items: object) -> None:
