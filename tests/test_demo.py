@@ -41,6 +41,7 @@ def test_the_demo(tmp_path: Path) -> None:
     assert len(ends) == 2
     assert ends[0] == ends[1]
     assert int(ends[0]) > MODULES
+    assert shown.count("; nothing had to run") == 1
     assert re.search(r"^done +__future__  \{", shown, re.MULTILINE)
 
 
