@@ -31,7 +31,7 @@ from respool.pace import Pace, Token
 GROUP = 500  # outcomes to a transaction
 BEAT = 0.008  # seconds of work that may be queued ahead of the workers, and thus between two commits
 POLL = 0.2  # seconds between two looks at what others have written
-LOG_BYTES = 4 << 20
+LOG_BYTES = 12 << 20
 PATIENCE = 60.0  # seconds that a full disk or a locked database is waited out
 
 

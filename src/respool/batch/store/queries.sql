@@ -54,7 +54,7 @@ LEFT JOIN results r ON r.item_id = a.item_id AND r.number = a.number;
 SELECT EXISTS (SELECT 1 FROM archive);
 
 -- name: start_item
-UPDATE items SET state = 'running', attempts = ?, not_before = 0, led_by = NULL, ended_at = NULL
+UPDATE items SET state = 'running', attempts = ?, not_before = 0
 WHERE id = ? AND state = 'pending';
 
 -- name: start_attempt
