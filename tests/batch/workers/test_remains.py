@@ -27,7 +27,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at proces
 @pytest.fixture(autouse=True)
 def _nothing_is_left_running() -> Iterator[None]:
     yield
-    assert end_strays(SPOOL, grace=0) == []
+    # A shim that has just written its receipt is still on its way out.
+    until(lambda: stray(SPOOL) == [])
 
 
 @pytest.fixture
