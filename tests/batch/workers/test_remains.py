@@ -18,7 +18,7 @@ from respool.batch.model import Done, Failed, Interrupted, Kind
 from respool.batch.places import Places
 from respool.batch.workers.process_table import start_ticks
 from respool.batch.workers.receipt import write_receipt
-from respool.batch.workers.remains import ProcessId, abandon, adopt, end_group, end_strays, stray
+from respool.batch.workers.remains import ProcessId, abandon, adopt, end_group, stray
 
 ONE = attempt()
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
