@@ -2,6 +2,13 @@
 
     RespoolError
     ├─ UsageError            the call itself is wrong; nothing was done
+    ├─ CassetteError
+    │  ├─ CassetteMissing    there is no such cassette
+    │  ├─ CassetteUnreadable the file is no cassette, a newer one, or a broken one; it is never overwritten
+    │  ├─ CassetteBusy       another process is recording it
+    │  ├─ CassetteRefused    what was recorded may not be kept (a bad status, nothing recorded, a failed test)
+    │  ├─ RequestNotRecorded no interaction on the tape answers this request
+    │  └─ SecretFound        a secret would have been written; says where and which rule, never the secret
     ├─ BatchError
     │  ├─ TaskNotFound       no such module, function or command
     │  ├─ JobNotFound        no such job or item in this spool
@@ -66,6 +73,37 @@ def _rebuild(
 
 class UsageError(RespoolError):
     """The call is wrong: an option, a specification, an item. Nothing was done."""
+
+
+class CassetteError(RespoolError):
+    """The base of errors of the cassette half. It stands in no HTTP client's hierarchy: no retry loop swallows it."""
+
+
+class CassetteMissing(CassetteError):
+    """No cassette is at that path, and the mode does not record."""
+
+
+class CassetteUnreadable(CassetteError):
+    """The file is not a cassette, is newer than this program, or is damaged. It is never overwritten.
+
+    `where` holds the path and, where known, the offset (bytes) or the line of the damage.
+    """
+
+
+class CassetteBusy(CassetteError):
+    """Another process holds the cassette for recording."""
+
+
+class CassetteRefused(CassetteError):
+    """The recording as a whole is not kept; the cassette on disk stays as it was."""
+
+
+class RequestNotRecorded(CassetteError):
+    """No interaction on the tape answers this request (any more); the message shows the nearest one."""
+
+
+class SecretFound(CassetteError):
+    """A secret would have been written to a cassette. The message names the place and the rule, never the secret."""
 
 
 class BatchError(RespoolError):
