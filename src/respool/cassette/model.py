@@ -89,6 +89,10 @@ class Interaction(NamedTuple):
     seconds: float = 0.0
 
 
+def _nothing() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Cassette:
     """A header and its interactions in the order their requests left; a value that knows no file.
@@ -103,9 +107,9 @@ class Cassette:
     at: int = 0
     writer: str = ""
     test: str = ""
-    matching: Mapping[str, Any] = MappingProxyType({})
+    matching: Mapping[str, Any] = field(default_factory=_nothing)
     origin: str = "respool"
-    extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    extra: Mapping[str, Any] = field(default_factory=_nothing)
 
 
 PLACEHOLDER = re.compile(r"__redacted_[a-z0-9][a-z0-9_.-]{0,63}__")
