@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -97,22 +98,29 @@ def ignore_in_git(folder: Path) -> None:
         write_atomic(marker, "*\n", mode=0o644, durable=False)
 
 
-def network_file_system(path: Path) -> str | None:
-    """The type of the network file system that holds `path`, or None if it is a local one (or cannot be told)."""
+_MOUNTS = Path("/proc/self/mounts")
+_OCTAL = re.compile(r"\\([0-7]{3})")  # how the kernel writes blanks and backslashes
+
+
+def network_file_system(path: Path, *, mounts: Path = _MOUNTS) -> str | None:
+    """The type of the network file system that holds `path`, or None if it is a local one (or cannot be told).
+
+    `mounts` is the kernel's table, a mount to a line.
+    """
     existing = path.absolute()
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
     try:
-        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+        table = mounts.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
     except OSError:
         return None
     best, kind = "", ""
     place = os.path.realpath(existing)
-    for line in mounts:
+    for line in table:
         fields = line.split(" ")
         if len(fields) < 3:
             continue
-        point = fields[1].encode().decode("unicode_escape")
+        point = _OCTAL.sub(lambda octal: chr(int(octal[1], 8)), fields[1])
         inside = place == point or place.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
             best, kind = point, fields[2]
@@ -160,8 +168,9 @@ class FileLock:
         self._descriptor, self._owner_pid = descriptor, os.getpid()
         _close_in_children(self)
         if holder is not None:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+            with contextlib.suppress(OSError):  # a full disk: the lock itself needs no room
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, json.dumps(holder).encode(), 0)
         return True
 
     def release(self) -> None:

@@ -17,10 +17,11 @@ from respool.batch.model import (
     Skipped,
 )  # fmt: skip
 from respool.batch.policy import Breaker, Retry
-from respool.batch.settle import Standing, Streak, follow, settle, tripped
+from respool.batch.settle import LONGEST, Standing, Streak, follow, settle, tripped
 
 NOW = 1_700_000_000_000_000
-waits = st.floats(0, 1e6, allow_nan=False)
+waits = st.floats(0, 1e6) | st.floats()  # a service may ask for anything
+STORABLE = 1 << 63
 failures = st.builds(
     Failed, st.sampled_from(Kind), st.text(max_size=5), st.none() | waits, st.booleans(), st.none()
 )  # fmt: skip
@@ -44,6 +45,8 @@ def test_every_verdict_is_a_legal_move(
     assert (verdict.state is ItemState.DONE) == isinstance(outcome, Done)
     assert verdict.state is not ItemState.FAILED or verdict.kind is not None
     assert verdict.not_before == 0 or (verdict.state is ItemState.PENDING and verdict.not_before >= NOW)
+    assert max(verdict.not_before, *verdict.standing) < STORABLE
+    assert 0 <= verdict.close_key <= LONGEST
     used = [after - before for before, after in zip(standing, verdict.standing, strict=True)]
     assert all(change >= 0 for change in used)
     assert sum(change > 0 for change in used) <= 1, "a try uses one budget at most"

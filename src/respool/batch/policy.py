@@ -5,6 +5,7 @@ One retry policy in one place: nothing below it retries. Times are seconds here,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -42,8 +43,8 @@ class Retry:
     def __post_init__(self) -> None:
         for name, least in (("attempts", 1), ("crashes", 1), ("base", 0), ("cap", 0), ("jitter", 0), ("waiting", 0)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
-                raise UsageError(f"retry.{name} must be a number of at least {least}, not {value!r}")
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
+                raise UsageError(f"retry.{name} must be a finite number of at least {least}, not {value!r}")
         if self.jitter > 1:
             raise UsageError(f"retry.jitter must be between 0 and 1, not {self.jitter!r}")
 
@@ -117,7 +118,7 @@ def retry_after_seconds(value: str | None, answered: str | None, now: int) -> fl
         except (TypeError, ValueError):
             return None
         seconds = until - start
-    return max(0.0, seconds) if seconds == seconds and seconds != float("inf") else None
+    return max(0.0, seconds) if seconds < math.inf else None  # not so for NaN either
 
 
 def classify(error: BaseException, now: int) -> Outcome:

@@ -12,6 +12,7 @@ from respool.batch.model import Attempt, Done, Failed, Interrupted, ItemState, K
 from respool.batch.policy import Breaker, Retry
 
 MICROSECONDS = 1_000_000
+LONGEST = 10 * 365 * 86_400.0  # seconds: what a service may ask for has no bound; a calendar, and SQLite's integers, do
 
 
 class Standing(NamedTuple):
@@ -70,7 +71,7 @@ def _failed(standing: Standing, number: int, outcome: Failed, retry: Retry, now:
     kind, final = outcome.kind, outcome.final
     if kind is Kind.RATE_LIMITED and not final:
         announced = outcome.retry_after is not None
-        wait = outcome.retry_after if outcome.retry_after is not None else retry.wait(number, chance)
+        wait = _bounded(outcome.retry_after if outcome.retry_after is not None else retry.wait(number, chance))
         return _wait(standing, wait, outcome.message, retry, now)._replace(close_key=wait, announced=announced)
     if kind is Kind.CRASHED:
         standing = standing._replace(crashes=standing.crashes + 1)
@@ -78,17 +79,22 @@ def _failed(standing: Standing, number: int, outcome: Failed, retry: Retry, now:
     else:
         standing = standing._replace(failures=standing.failures + 1)
         used, allowed = standing.failures, retry.attempts
-    asked = outcome.retry_after or 0.0
+    asked = _bounded(outcome.retry_after or 0.0)
     if final or kind not in retry.kinds or used >= allowed:
         return Verdict(ItemState.FAILED, kind, outcome.message, 0, standing, asked, asked > 0)
-    wait = max(asked, retry.wait(used, chance))
+    wait = max(asked, _bounded(retry.wait(used, chance)))
     return Verdict(
         ItemState.PENDING, kind, outcome.message, now + round(wait * MICROSECONDS), standing, asked, asked > 0
     )  # fmt: skip
 
 
+def _bounded(seconds: float) -> float:
+    """A wait that can be stored and shown, whatever was asked for (NaN included)."""
+    return max(0.0, min(LONGEST, seconds))
+
+
 def _wait(standing: Standing, seconds: float, reason: str, retry: Retry, now: int) -> Verdict:
-    wait = round(seconds * MICROSECONDS)
+    wait = round(_bounded(seconds) * MICROSECONDS)
     standing = standing._replace(waited=standing.waited + wait)
     if standing.waited > retry.waiting * MICROSECONDS:
         text = f"waited longer than {retry.waiting:g} s in all: {reason}"
