@@ -16,7 +16,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 FLOORS: dict[int, str] = {
-    0: "errors clock canonical files findings config pace sliding_log",
+    0: "errors phrases clock canonical files findings config pace sliding_log",
     1: "cassette cassette/model cassette/matching cassette/redaction cassette/leaks cassette/nearest cassette/deck "
     "batch batch/model batch/policy batch/declaration batch/settle batch/blocks "
     "batch/reconcile",

@@ -38,6 +38,7 @@ from respool.errors import RespoolError, SpoolBusy, SpoolUnreadable, SpoolUnwrit
 from respool.files import FileLock, remove_tree
 from respool.findings import Finding, Fix, Severity
 from respool.pace import Pace
+from respool.phrases import counted
 
 GRACE = 2.0  # seconds between TERM and KILL for a process that nobody owns any more
 ROUNDS = 4  # a repair may uncover what could not be seen before it
@@ -266,7 +267,8 @@ def _repair(places: Places, finding: Finding, backup: Backup, clock: Clock) -> F
         if name == "rewrite_lock":  # taking it has done that
             return Fixed(finding.code, True, "the lock file names its holder again")
         if name == "set_aside":
-            return Fixed(finding.code, True, f"{len(arguments['set_aside'])} files were moved to {backup.folder}")
+            moved = counted(len(arguments["set_aside"]), "file was", "files were")
+            return Fixed(finding.code, True, f"{moved} moved to {backup.folder}")
         with Database.open(places, clock=clock) as database:
             if name == "end_processes":
                 return Fixed(finding.code, True, _end_processes(database))
@@ -288,8 +290,11 @@ def _adopt(database: Database, clock: Clock) -> str | None:
         found = adopt_leftovers(database, clock, random.random, grace=GRACE)
     except (RespoolError, ValueError, KeyError, TypeError):
         return None
-    ended = f"; {len(found.ended_processes)} processes were ended" if found.ended_processes else ""
-    return f"{found.adopted} finished results were taken over, {found.interrupted} items are pending again{ended}"
+    processes = len(found.ended_processes)
+    ended = f"; {counted(processes, 'process was', 'processes were')} ended" if processes else ""
+    taken = counted(found.adopted, "finished result was", "finished results were")
+    again = counted(found.interrupted, "item is", "items are")
+    return f"{taken} taken over, {again} pending again{ended}"
 
 
 def _end_processes(database: Database) -> str:

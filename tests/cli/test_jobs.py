@@ -60,7 +60,7 @@ def test_retry_then_run(ran: Folder) -> None:
     ran.write("mended", "")
     ran.run("jobs", "retry", "1", "--key", "nope", code=3)
     assert ran.run("jobs", "retry", "1", "--kind", "timeout", "--json", code=0).data["items"] == 0
-    assert "1 items are pending again" in ran.run("jobs", "retry", "1", "--key", "b", code=0).err
+    assert "1 item is pending again" in ran.run("jobs", "retry", "1", "--key", "b", code=0).err
     ran.run("run", code=1)  # c failed before
     assert ran.run("jobs", "retry", "1", "--kind", "raised", "--json", code=0).data["items"] == 1
     ran.run("run", code=0)

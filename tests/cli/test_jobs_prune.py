@@ -32,7 +32,7 @@ def test_a_job_whose_results_are_used_stays(folder: Folder) -> None:
     folder.run(*RUN, "--name", "again", code=0)
     done = folder.run("jobs", "prune", "--older", "0s", "--yes", "--json", code=0)
     assert done.data["jobs"] == [2]
-    assert "others use their results" in done.err
+    assert "others use the results" in done.err
     assert folder.run("jobs", "prune", "--older", "0s", "--yes", "--json", code=0).data["jobs"] == [1]
     folder.run(*RUN, code=0)
     assert folder.calls == ["a", "b", "c"] * 2

@@ -14,6 +14,7 @@ from respool.batch.declaration import Mode, Task
 from respool.batch.store.connection import Database
 from respool.batch.store.followups import deliver_followups
 from respool.batch.store.salvage import Salvaged
+from respool.phrases import counted
 
 Arguments = Mapping[str, Any]
 Repair = Callable[[Database, Arguments, int], str]
@@ -24,6 +25,10 @@ _LOST_PAYLOAD = "its payload was lost; submit the job again to bring it back"
 
 def _of_job(rows: Iterable[tuple[Any, ...]], arguments: Arguments) -> list[tuple[Any, ...]]:
     return [row for row in rows if row[0] == arguments["job"]]
+
+
+def _pending_again(number: int) -> str:
+    return f"{counted(number, 'item is', 'items are')} pending again"
 
 
 def _note(database: Database, job: int | None, item: int | None, text: str, now: int) -> None:
@@ -39,14 +44,14 @@ def interrupt(database: Database, arguments: Arguments, now: int) -> str:
         database.run("count_runner_death", item)
         database.run("followers_freed", item)
         _note(database, arguments["job"], item, "interrupted: back to pending", now)
-    return f"{len(rows)} items are pending again"
+    return _pending_again(len(rows))
 
 
 def close_attempts(database: Database, arguments: Arguments, now: int) -> str:
     """Attempts that say running though their item does not: closed as interrupted."""
     rows = _of_job(database.all("check_attempt_without_running_item"), arguments)
     count = sum(database.run("close_stray_attempts", now, NOT_RUNNING, item) for item in {row[2] for row in rows})
-    return f"{count} attempts were closed as interrupted"
+    return f"{counted(count, 'attempt was', 'attempts were')} closed as interrupted"
 
 
 def _run_again(database: Database, items: Iterable[int], reason: str, job: int | None, now: int) -> int:
@@ -68,20 +73,20 @@ def rerun_without_attempt(database: Database, arguments: Arguments, now: int) ->
     """Finished items without the attempt that finished them."""
     rows = _of_job(database.all("check_done_without_attempt"), arguments)
     count = _run_again(database, [row[2] for row in rows], "its attempt is missing", arguments["job"], now)
-    return f"{count} items are pending again"
+    return _pending_again(count)
 
 
 def rerun_items(database: Database, arguments: Arguments, now: int) -> str:
     """The items named in the arguments, whose results are gone or altered."""
     count = _run_again(database, arguments["items"], arguments["reason"], arguments["job"], now)
-    return f"{count} items are pending again"
+    return _pending_again(count)
 
 
 def rerun_bad_results(database: Database, arguments: Arguments, now: int) -> str:
     """Finished items whose result cannot be parsed."""
     rows = _of_job(database.all("check_result_json"), arguments)
     count = _run_again(database, [row[2] for row in rows], "its result was damaged", arguments["job"], now)
-    return f"{count} items are pending again"
+    return _pending_again(count)
 
 
 def lose_payloads(database: Database, arguments: Arguments, now: int) -> str:
@@ -91,7 +96,7 @@ def lose_payloads(database: Database, arguments: Arguments, now: int) -> str:
         database.run("lose_payload", item)
         _without_payload(database, item, now)
     _read_again(database, {row[0] for row in rows})
-    return f"{len(rows)} payloads were given up; submit the job again to bring them back"
+    return f"{counted(len(rows), 'payload was', 'payloads were')} given up; submit the job again to bring them back"
 
 
 def _without_payload(database: Database, item: int, now: int) -> None:
@@ -128,13 +133,13 @@ def replace_settings(database: Database, arguments: Arguments, now: int) -> str:
 
 def forget_event_data(database: Database, arguments: Arguments, now: int) -> str:
     """Details of events that cannot be parsed."""
-    return f"the details of {database.run('forget_event_data')} events were given up"
+    return f"the details of {counted(database.run('forget_event_data'), 'event')} were given up"
 
 
 def drop_requests(database: Database, arguments: Arguments, now: int) -> str:
     """Stored requests that cannot be parsed."""
     count = database.run("drop_broken_requests", now, arguments["job"])
-    return f"{count} stored requests were closed; send them again"
+    return f"{counted(count, 'stored request was', 'stored requests were')} closed; send again what they asked for"
 
 
 def clamp_waits(database: Database, arguments: Arguments, now: int) -> str:
@@ -142,7 +147,7 @@ def clamp_waits(database: Database, arguments: Arguments, now: int) -> str:
     rows = _of_job(database.all("check_far_wait", arguments["beyond"]), arguments)
     for _, _, item, _ in rows:
         database.run("clamp_wait", now, "its wait lay in the far future", item)
-    return f"{len(rows)} items are due now"
+    return f"{counted(len(rows), 'item is', 'items are')} due now"
 
 
 def free_followers(database: Database, arguments: Arguments, now: int) -> str:
@@ -150,7 +155,7 @@ def free_followers(database: Database, arguments: Arguments, now: int) -> str:
     rows = _of_job(database.all("check_stranded_follower"), arguments)
     for _, _, item, _ in rows:
         database.run("free_follower", item)
-    return f"{len(rows)} items no longer wait for another"
+    return f"{counted(len(rows), 'item waits', 'items wait')} for another one no longer"
 
 
 def deliver(database: Database, arguments: Arguments, now: int) -> str:
@@ -185,8 +190,8 @@ def mend_references(database: Database, arguments: Arguments, now: int) -> str:
     stand_ins = ", ".join(f"{count} {table}" for table, count in counts.items() if count)
     _note(database, None, None, "broken references were mended", now)
     return (
-        f"stand-ins: {stand_ins or 'none'}; {len(bare)} payloads were lost; "
-        f"{dropped} rows of lost items were left in the backup"
+        f"stand-ins: {stand_ins or 'none'}; {counted(len(bare), 'payload was', 'payloads were')} lost; "
+        f"{counted(dropped, 'row of a lost item was', 'rows of lost items were')} left in the backup"
     )
 
 
@@ -203,7 +208,7 @@ def complete_salvage(database: Database, salvaged: Salvaged, now: int) -> str:
         text = mend_references(database, {"certain": not salvaged.results_unknown}, now)
         if salvaged.tables & {"items", "payloads", "blocks", "jobs"}:
             _read_again(database, [row[0] for row in database.all("all_job_ids")])
-    return f"{text}; {len(lost)} items run again because their result was lost"
+    return f"{text}; {counted(len(lost), 'item runs', 'items run')} again because the result was lost"
 
 
 REPAIRS: dict[str, Repair] = {

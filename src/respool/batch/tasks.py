@@ -10,7 +10,6 @@ A task is found again by its name, by a worker process or by a later run: "packa
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import importlib.util
@@ -30,6 +29,7 @@ from respool.batch.policy import Breaker, Retry
 from respool.config import parse_duration, parse_size
 from respool.errors import TaskNotFound, UsageError
 from respool.pace import Limit
+from respool.phrases import meant
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -331,7 +331,7 @@ def _raised_on_import(path: str, error: BaseException, where: str) -> BaseExcept
 
 def _no_such_function(path: str, name: str, module: ModuleType) -> TaskNotFound:
     functions = [each for each, value in vars(module).items() if inspect.isfunction(value) and not each.startswith("_")]
-    close = difflib.get_close_matches(name, functions, n=3)
+    close = meant(name, functions)
     place = path.rpartition(":")[0]
     return TaskNotFound(
         f"no function {name!r} in {place}", where=_file_of(module),

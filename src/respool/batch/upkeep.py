@@ -19,6 +19,7 @@ from respool.canonical import digest
 from respool.clock import MICROSECONDS, rfc3339
 from respool.errors import SpoolUnreadable, SpoolUnwritable
 from respool.findings import Finding, Fix, Severity
+from respool.phrases import counted
 from respool.sliding_log import SlidingLog
 
 STALE = "STALE_BATCH_PROGRESS"
@@ -43,17 +44,17 @@ class Check(NamedTuple):
 
 
 CHECKS = (
-    Check("check_running_without_attempt", "RUNNING_WITHOUT_ATTEMPT", "say running, but no attempt of theirs is open",
+    Check("check_running_without_attempt", "RUNNING_WITHOUT_ATTEMPT", "running, but without an open attempt",
           "the fix makes them pending again", "interrupt"),
     Check("check_attempt_without_running_item", "ATTEMPT_WITHOUT_OWNER",
-          "do not run, but an attempt of theirs says running", "the fix closes those attempts", "close_attempts"),
-    Check("check_done_without_attempt", "DONE_WITHOUT_RESULT", "are finished, but the attempt that did it is missing",
+          "not running, but with an attempt that says so", "the fix closes those attempts", "close_attempts"),
+    Check("check_done_without_attempt", "DONE_WITHOUT_RESULT", "finished, but without the attempt that did it",
           "the fix runs them again", "rerun_without_attempt"),
-    Check("check_result_json", CORRUPT, "have a result that is no JSON",
+    Check("check_result_json", CORRUPT, "with a result that is no JSON",
           "the fix runs them again", "rerun_bad_results"),
-    Check("check_payload_json", CORRUPT, "have a payload that is no JSON",
+    Check("check_payload_json", CORRUPT, "with a payload that is no JSON",
           "the fix gives it up; submitting the job again brings it back", "lose_payloads"),
-    Check("check_stranded_follower", "STRANDED_ITEM", "wait for an equal item that is not running",
+    Check("check_stranded_follower", "STRANDED_ITEM", "waiting for an equal item that is not running",
           "the fix lets them run", "free_followers", live=False),
 )  # fmt: skip
 
@@ -99,7 +100,7 @@ def _by_job(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[int, str, list[Sequ
 
 def _count(rows: Sequence[Sequence[Any]]) -> str:
     keys = ", ".join(str(row[3]) for row in rows[:_NAMED]) + (", ..." if len(rows) > _NAMED else "")
-    return f"{len(rows)} item{'s' if len(rows) != 1 else ''} ({keys})"
+    return f"{counted(len(rows), 'item')} ({keys})"
 
 
 def _warning(code: str, subject: str, message: str, advice: str = "", fix: Fix | None = None) -> Finding:
@@ -109,7 +110,9 @@ def _warning(code: str, subject: str, message: str, advice: str = "", fix: Fix |
 def _references(database: Database) -> Iterator[Finding]:
     rows = database.all("foreign_key_check")
     if rows:
-        text = "; ".join(f"{count} rows of {table} name {parent} that are not there" for table, parent, count in rows)
+        text = "; ".join(
+            f"{counted(count, 'row')} of {table} without what is named in {parent}" for table, parent, count in rows
+        )
         fix = Fix("mend_references", {"certain": False})
         yield _warning("BROKEN_REFERENCES", "the spool's tables", text, "the fix puts stand-ins where it can", fix)
 
@@ -121,7 +124,7 @@ def _running(database: Database, alive: bool) -> Iterator[Finding]:
     who = f" (process {session[1]} on {session[2]}, started {rfc3339(session[4])})" if session is not None else ""
     for job, subject, rows in _by_job(database.all("check_running")):
         yield _warning(
-            STALE, subject, f"{_count(rows)} say running: owning process not running{who}",
+            STALE, subject, f"{_count(rows)} marked as running: owning process not running{who}",
             "the fix, or the next run, takes over what they reached and makes the rest pending again",
             Fix("interrupt", {"job": job}),
         )  # fmt: skip
@@ -136,7 +139,7 @@ def _items(database: Database, alive: bool, now: int) -> Iterator[Finding]:
             yield _warning(check.code, subject, f"{_count(rows)} {check.says}", check.advice, fix)
     for job, subject, rows in _by_job(database.all("check_far_wait", now + FAR)):
         yield _warning(
-            "FAR_FUTURE_WAIT", subject, f"{_count(rows)} wait until a day more than a week ahead",
+            "FAR_FUTURE_WAIT", subject, f"{_count(rows)} waiting until a day more than a week ahead",
             "the clock was wrong when they were put off; the fix makes them due now",
             Fix("clamp_waits", {"job": job, "beyond": now + FAR}),
         )  # fmt: skip
@@ -156,7 +159,7 @@ def _jobs(database: Database) -> Iterator[Finding]:
     events = (database.one("check_event_json") or (0,))[0]
     if events:
         yield _warning(
-            CORRUPT, "events", f"the details of {events} events are no JSON", "the fix gives those details up",
+            CORRUPT, "events", f"the details of {counted(events, 'event')} are no JSON", "the fix gives those details up",
             Fix("forget_event_data"),
         )  # fmt: skip
     for job, name, task in database.all("check_undelivered"):
@@ -205,7 +208,8 @@ def _time(database: Database, alive: bool, now: int) -> Iterator[Finding]:
     ahead = (database.one("check_future_stamps", now + SKEW) or (0,))[0]
     if ahead:
         yield _warning(
-            "CLOCK_JUMP", "clock", f"{ahead} stored times lie in the future: the clock was set back, or was wrong",
+            "CLOCK_JUMP", "clock",
+            f"{counted(ahead, 'stored time lies', 'stored times lie')} in the future: the clock was set back, or was wrong",
             "check the machine's clock; waits and durations may be off until these times have passed",
         )  # fmt: skip
     session, last = database.one("latest_session"), database.one("last_event_at")
@@ -245,7 +249,7 @@ def diagnose_files(database: Database, *, alive: bool) -> list[Finding]:
 
 def _names(paths: Sequence[Path]) -> str:
     names = ", ".join(path.name for path in paths[:_NAMED])
-    return f"{len(paths)} file{'s' if len(paths) != 1 else ''} ({names}{', ...' if len(paths) > _NAMED else ''})"
+    return f"{counted(len(paths), 'file')} ({names}{', ...' if len(paths) > _NAMED else ''})"
 
 
 def _has(path: Path, name: str) -> bool:

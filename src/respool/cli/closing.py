@@ -10,6 +10,7 @@ from respool.batch.model import ItemState, Job
 from respool.batch.store.connection import Database
 from respool.cli.exits import Exit, exit_of_jobs, exit_of_signal
 from respool.cli.talk import counts_text, job_data, moment, put_json, say, seconds_text
+from respool.phrases import counted
 
 
 def failure_kinds(database: Database, job: Job) -> dict[str, int]:
@@ -69,8 +70,9 @@ def hints(database: Database, job: Job, paused: str | None) -> list[str]:
     changed = made_by_other_code(database, job)
     if changed:
         lines.append(
-            f"the code of {job.task} changed under the same version {job.version!r}; {changed} results are of the code "
-            "before; to make them again: --rerun-changed, or another version"
+            f"the code of {job.task} changed under the same version {job.version!r}; "
+            f"{counted(changed, 'result is', 'results are')} of the code before; "
+            "to make them again: --rerun-changed, or another version"
         )
     return lines
 

@@ -10,6 +10,7 @@ from respool.cli.options import FOR_MACHINES, OF_REHEARSALS, WHERE, option, plac
 from respool.cli.talk import put, put_json, say
 from respool.errors import UsageError
 from respool.findings import Finding, Severity
+from respool.phrases import counted
 
 _MARKS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
 
@@ -63,4 +64,4 @@ def _summary(findings: list[Finding], *, asked: bool) -> str:
         return "nothing is wrong with this spool"
     fixable = sum(finding.fixable for finding in findings)
     hint = f", {fixable} of them fixable: respool doctor --fix" if fixable and not asked else ""
-    return f"{len(findings)} finding{'s' if len(findings) != 1 else ''}{hint}"
+    return f"{counted(len(findings), 'finding')}{hint}"

@@ -19,6 +19,7 @@ from respool.cli.options import option
 from respool.cli.reader import A_JOB, find, reader, runner_alive
 from respool.cli.talk import columns, counts_text, instant, job_data, moment, put, put_json, say, short
 from respool.errors import JobNotFound
+from respool.phrases import counted
 
 if TYPE_CHECKING:
     from respool.batch.spool import JobHandle
@@ -168,7 +169,8 @@ def retry(
         if count is None:
             say(f"{job.name} #{job.id}: the live runner was asked to try them again")
         else:
-            say(f"{job.name} #{job.id}: {count} items are pending again" + (f"; {then}" if count else ""))
+            told = f"{counted(count, 'item is', 'items are')} pending again" + (f"; {then}" if count else "")
+            say(f"{job.name} #{job.id}: {told}")
         if as_json:
             put_json({"job": job.id, "items": count, "asked_live_runner": count is None})
     return int(Exit.DONE)
@@ -183,7 +185,9 @@ def cancel(name: str, spool: str | None, rehearsal: bool, as_json: bool) -> int:
     """End a job: pending items are cancelled, running ones ended. Submitting it again revives them."""
     with _handle(name, spool, rehearsal) as job:
         count = job.cancel()
-        told = "the live runner was asked to end it" if count is None else f"{count} pending items are cancelled"
+        told = "the live runner was asked to end it"
+        if count is not None:
+            told = f"{counted(count, 'pending item is', 'pending items are')} cancelled"
         say(f"{job.name} #{job.id}: {told}")
         if as_json:
             put_json({"job": job.id, "items": count, "asked_live_runner": count is None})

@@ -17,6 +17,7 @@ from respool.clock import MICROSECONDS, SYSTEM
 from respool.config import parse_duration
 from respool.errors import SpoolBusy, UsageError
 from respool.files import FileLock
+from respool.phrases import counted
 
 
 @click.command("prune")
@@ -34,9 +35,9 @@ def prune(older: str, dry_run: bool, yes: bool, spool: str | None, rehearsal: bo
     if not as_json:
         for line in columns([(str(job), name, moment(ended)) for job, name, ended in found.jobs]):
             put(line)
-    say(f"{len(found.jobs)} jobs and {found.events} events are older than {older}")
+    say(f"{counted(len(found.jobs), 'job')} and {counted(found.events, 'event')} are older than {older}")
     if found.kept:
-        say(f"{found.kept} more jobs are as old, but others use their results: they stay")
+        say(f"{counted(found.kept, 'more job is', 'more jobs are')} as old, but others use the results: so they stay")
     if dry_run or not (found.jobs or found.events):
         return _told(found, as_json, deleted=False)
     if not yes:
@@ -56,7 +57,7 @@ def prune(older: str, dry_run: bool, yes: bool, spool: str | None, rehearsal: bo
             found = prune_spool(writer, before)
     finally:
         lock.release()
-    say(f"deleted {len(found.jobs)} jobs and {found.events} events")
+    say(f"deleted {counted(len(found.jobs), 'job')} and {counted(found.events, 'event')}")
     return _told(found, as_json, deleted=True)
 
 

@@ -15,7 +15,6 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from respool.cli.spec_name import job_name
 from respool.cli.wanted import Wanted, check_workers, command_task, full_task, limits_of, open_items, placed
 from respool.config import parse_duration, parse_size
 from respool.errors import RespoolError, UsageError
+from respool.phrases import meant
 
 KEYS = (
     "name", "task", "command", "version", "workers", "timeout", "memory", "limits", "max_pause", "job_timeout", "cache",
@@ -50,7 +50,7 @@ class Table:
         allowed = list(keys)
         for key in self.data:
             if key not in allowed:
-                close = get_close_matches(key, allowed, n=3)
+                close = meant(key, allowed)
                 hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(allowed)}"
                 raise self.wrong(key, f"there is no key {'.'.join((*self.path, key))!r}", why=hint)
 

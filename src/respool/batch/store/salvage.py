@@ -22,6 +22,7 @@ from respool.batch.places import Places
 from respool.batch.store.connection import Database
 from respool.clock import Clock
 from respool.errors import SpoolUnwritable
+from respool.phrases import counted
 
 # table → the column over which its rows are walked
 TABLES = {
@@ -241,7 +242,7 @@ def _name_the_lost(source: sqlite3.Connection, fresh: sqlite3.Connection, report
             names = [row for row in source.execute(sql["item_names"]) if bad_key(str(row[1])) is None]
             lost = [row for row in names if not fresh.execute(sql["has_item"], row).fetchone()]
             keys = ", ".join(f"{key!r} of job {job}" for job, key in lost[:_NAMED])
-            report.lost.append(f"{len(lost)} items by name: {keys}{', ...' if len(lost) > _NAMED else ''}")
+            report.lost.append(f"{counted(len(lost), 'item')} by name: {keys}{', ...' if len(lost) > _NAMED else ''}")
     if "results" in report.tables:
         try:
             names = source.execute(sql["result_names"]).fetchall()
