@@ -6,7 +6,6 @@ by time takes a `Clock`, so that tests move it by hand and a clock frozen by a u
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -15,7 +14,7 @@ MICROSECONDS = 1_000_000
 
 # Bound at import: a library that freezes time replaces the module's attributes, not what we hold.
 _clock_gettime_ns = time.clock_gettime_ns if hasattr(time, "clock_gettime_ns") else None
-_time_ns, _monotonic, _sleep, _asleep = time.time_ns, time.monotonic, time.sleep, asyncio.sleep
+_time_ns, _monotonic, _sleep = time.time_ns, time.monotonic, time.sleep
 
 
 class Clock(Protocol):
@@ -49,7 +48,9 @@ class SystemClock:
         _sleep(max(0.0, seconds))
 
     async def asleep(self, seconds: float) -> None:
-        await _asleep(max(0.0, seconds))
+        from asyncio import sleep  # importing it costs 30 ms, and most processes never sleep here
+
+        await sleep(max(0.0, seconds))
 
 
 class FakeClock:
@@ -75,8 +76,10 @@ class FakeClock:
         self.advance(seconds)
 
     async def asleep(self, seconds: float) -> None:
+        from asyncio import sleep
+
         self.advance(seconds)
-        await _asleep(0)
+        await sleep(0)
 
     def advance(self, seconds: float) -> None:
         """Move both clocks forward."""
