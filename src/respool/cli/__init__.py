@@ -80,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _guarded(given: list[str]) -> int:
     from respool.cli.exits import Exit, exit_of_error
+    from respool.cli.options import addressed
 
     as_json = "--json" in given[: given.index("--")] if "--" in given else "--json" in given
     try:
@@ -92,6 +93,7 @@ def _guarded(given: list[str]) -> int:
         command = f"{context.command_path} --help" if context is not None else "respool --help"
         return _told(RespoolError(error.format_message(), command=command), Exit.USAGE, as_json)
     except RespoolError as error:
+        error.command = error.command and addressed(error.command, given)
         return _told(error, exit_of_error(error), as_json)
     except (click.Abort, KeyboardInterrupt):
         say("respool: interrupted; the same command again goes on where it stopped")

@@ -9,6 +9,7 @@ from typing import Any
 from respool.batch.model import ItemState, Job
 from respool.batch.store.connection import Database
 from respool.cli.exits import Exit, exit_of_jobs, exit_of_signal
+from respool.cli.options import same_spool
 from respool.cli.talk import counts_text, job_data, moment, put_json, say, seconds_text
 from respool.phrases import counted
 
@@ -62,8 +63,10 @@ def hints(database: Database, job: Job, paused: str | None) -> list[str]:
     lines = []
     failed = job.counts.get(ItemState.FAILED, 0)
     if failed:
-        lines.append(f"{failed} failed: respool jobs items {job.id} --state failed")
-        lines.append(f"to try them again: respool jobs retry {job.id}, then respool run")
+        there = same_spool(database.places)
+        again = "rehearse again" if "--rehearsal" in there else f"respool run{there}"
+        lines.append(f"{failed} failed: respool jobs items {job.id} --state failed{there}")
+        lines.append(f"to try them again: respool jobs retry {job.id}{there}, then {again}")
     if paused is not None:
         until = f" (from {moment(job.resume_at)} on)" if job.resume_at is not None else ""
         lines.append(f"paused: {paused}{until}")

@@ -165,7 +165,7 @@ def retry(
         for key in keys:
             _known_key(job.spool.database(), job.read(), key)
         count = job.retry(kind, list(keys) or None)
-        then = "the live runner takes them up" if job.spool.runner_alive() else "to run them: respool run"
+        then = "the live runner takes them up" if job.spool.runner_alive() else f"to run them: {_run_again(job)}"
         if count is None:
             say(f"{job.name} #{job.id}: the live runner was asked to try them again")
         else:
@@ -174,6 +174,11 @@ def retry(
         if as_json:
             put_json({"job": job.id, "items": count, "asked_live_runner": count is None})
     return int(Exit.DONE)
+
+
+def _run_again(job: JobHandle) -> str:
+    there = options.same_spool(job.spool.places)
+    return "rehearse again" if "--rehearsal" in there else f"respool run{there}"
 
 
 @click.command("cancel")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+import shlex
+from collections.abc import Callable, Sequence
 from functools import reduce
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -33,3 +36,34 @@ def places_of(spool: str | None, *, rehearsal: bool = False) -> Places:
     path = spool or os.environ.get("RESPOOL_SPOOL")
     places = Places.at(path) if path else Places.nearest()
     return places.rehearsal() if rehearsal else places
+
+
+def same_spool(places: Places) -> str:
+    """What has to be typed after a command so that it means this spool too: " --rehearsal", say, or nothing.
+
+    A next command that is printed without it would look into another spool than the one that was talked of.
+    """
+    given = os.environ.get("RESPOOL_SPOOL")
+    usual = Places.at(given) if given else Places.nearest()
+    words = []
+    if places.folder.name == "rehearsal":
+        places, words = Places(places.folder.parent / places.database.name), ["--rehearsal"]
+    if places.database.resolve() != usual.database.resolve():
+        here, there = Path.cwd(), places.database
+        near = there.relative_to(here) if there.is_relative_to(here) else there
+        words = ["--spool", shlex.quote(str(near)), *words]
+    return "".join(f" {word}" for word in words)
+
+
+def addressed(text: str, arguments: Sequence[str]) -> str:
+    """A next command such as "respool jobs list", made to mean the spool that the command line `arguments` mean."""
+    given = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    spool = None
+    for at, word in enumerate(given):
+        if word == "--spool" and at + 1 < len(given):
+            spool = given[at + 1]
+        elif word.startswith("--spool="):
+            spool = word.partition("=")[2]
+    rehearsal = any(word.partition("=")[0] in ("--rehearsal", "--mock-agent", "--rehearse") for word in given)
+    words = same_spool(places_of(spool, rehearsal=rehearsal))
+    return re.sub(r"\brespool (doctor|jobs [a-z]+)\b", lambda found: found[0] + words, text) if words else text

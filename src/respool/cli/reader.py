@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,12 +30,11 @@ def reader(spool: str | None, rehearsal: bool) -> Iterator[Database]:
 
 def find(database: Database, name: str) -> Job:
     """A job by its number or name, or by the path of its spec from here. Raises JobNotFound."""
-    try:
-        return reading.job(database, name)
-    except JobNotFound:
-        if not name.endswith(".toml"):
-            raise
-        return reading.job(database, job_name(Path(name)))
+    names = [name, job_name(Path(name))] if name.endswith(".toml") else [name]
+    for each in names:
+        with contextlib.suppress(JobNotFound):
+            return reading.job(database, each)
+    raise JobNotFound(f"no job {name!r}", where=str(database.places.database), command="respool jobs list")
 
 
 def runner_alive(places: Places) -> bool:

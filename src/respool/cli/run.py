@@ -108,7 +108,7 @@ class _Run:
         with contextlib.closing(spool):
             if self.rehearse is not None:
                 say(f"rehearsal: nothing real is called; kept in {spool.places.database}")
-                say("  to look at it: respool jobs list --rehearsal")
+                say(f"  to look at it: respool jobs list{options.same_spool(spool.places)}")
             if job is None:
                 return self._run(spool, self._open_jobs(spool), self.workers or 1)
             handle = self._submit(spool, job)
