@@ -59,13 +59,12 @@ class Miss(NamedTuple):
 class Closed(NamedTuple):
     """What a deck leaves behind.
 
-    `cassette` is the tape to be written, not yet redacted where it is new (`fresh` interactions at its end), None if
-    nothing was recorded. `unplayed` are indices of the cassette that was given. `cut` counts answers that were not read
-    to their end, `unfinished` those still being read at the close: neither is on the tape.
+    `fresh` are the recorded interactions in the order their requests left, not yet redacted. `unplayed` are indices of
+    the cassette that was given. `cut` counts requests that failed and answers that were not read to their end,
+    `unfinished` those still being read at the close: neither is among `fresh`.
     """
 
-    cassette: Cassette | None
-    fresh: int = 0
+    fresh: tuple[Interaction, ...] = ()
     played: int = 0
     misses: tuple[Miss, ...] = ()
     unplayed: tuple[int, ...] = ()
@@ -206,17 +205,10 @@ class Deck:
         Idempotent: a second call returns the same figures.
         """
         self.closed = True
-        fresh = [self._kept[place] for place in sorted(self._kept)]
-        tape: Cassette | None = None
-        if fresh:
-            before = self.cassette.interactions if self.mode is Mode.FILL else ()
-            tape = Cassette(
-                (*before, *fresh), at=fresh[0].at, test=self.test, matching=self.matching.described(),
-                extra=self.cassette.extra,
-            )  # fmt: skip
+        fresh = tuple(self._kept[place] for place in sorted(self._kept))
         cut = len({slot.place for slot in tuple(self._released)} - set(self._kept))
         return Closed(
-            tape, len(fresh), self.played, tuple(self.misses), self.unplayed if self._answers else (), self.live, cut,
+            fresh, self.played, tuple(self.misses), self.unplayed if self._answers else (), self.live, cut,
             len(self._reserved) - len(fresh) - cut,
         )  # fmt: skip
 
