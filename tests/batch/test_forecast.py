@@ -107,7 +107,7 @@ class House:
                 ended.append(Settled(attempt, outcome, verdict, now))
             self.clock.advance(1)
             with database.write():
-                ledger.settle(ended, changed=lambda attempt: False)
+                ledger.settle(ended)
         return started, set(reading.keys(database, job, reading.ItemState.CACHED)) - before
 
     def adopt(self) -> None:

@@ -100,7 +100,7 @@ def _write(
 ) -> None:
     ledger = Ledger(database, 0, "")
     with database.write():
-        ledger.settle(settled, changed=lambda _: False)
+        ledger.settle(settled)
         for row in again:
             database.run("interrupt_open_attempts", now, REASON, row[0])
             database.run("count_runner_death", row[0])

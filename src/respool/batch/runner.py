@@ -29,9 +29,9 @@ from respool.errors import SpoolUnwritable
 from respool.pace import Pace, Token
 
 GROUP = 500  # outcomes to a transaction
-BEAT = 0.008  # seconds of work that may be queued ahead of the workers, and thus between two commits
+BEAT = 0.006  # seconds of work that may be queued ahead of the workers, and thus between two commits
 POLL = 0.2  # seconds between two looks at what others have written
-LOG_BYTES = 12 << 20
+LOG_BYTES = 4 << 20  # of the write-ahead log that make a checkpoint due
 PATIENCE = 60.0  # seconds that a full disk or a locked database is waited out
 
 
@@ -104,15 +104,16 @@ class Runner:
         adopt_leftovers(self.database, self.clock, self._chance, own=self._session)
         self.courses.load()
         try:
-            for course in list(self.courses):
-                course.look_at_cooldowns(self.clock.now())
-                if course.expanding is not None:
-                    self._expander.continue_from_store(course)
-            while True:
-                self._turn()
-                if not self.in_flight and not self._judged and not self._arrived and self._finished():
-                    break
-                await self._sleep()
+            with self.database.checkpointing(LOG_BYTES):
+                for course in list(self.courses):
+                    course.look_at_cooldowns(self.clock.now())
+                    if course.expanding is not None:
+                        self._expander.continue_from_store(course)
+                while True:
+                    self._turn()
+                    if not self.in_flight and not self._judged and not self._arrived and self._finished():
+                        break
+                    await self._sleep()
         finally:
             await self._close()
 
@@ -178,12 +179,9 @@ class Runner:
             raise
         self._pace.unused([token for _, _, tokens in plans for token in tokens])
         self._after(released, ended, plans, started, now)
-        if self.database.log_bytes() > LOG_BYTES:
-            self.database.checkpoint()
 
     def _write(self, now: int, paused: list[Course]) -> tuple[dict[int, int], list[int]]:
-        changed_items = self.courses.changed_items
-        released = self._ledger.settle(self._judged, changed=lambda attempt: attempt.item in changed_items)
+        released = self._ledger.settle(self._judged, changed=self.courses.changed_items)
         for course in paused:
             pause = course.unwritten_pause
             if pause is not None and pause.streak is not None:

@@ -161,6 +161,20 @@ class Database:
         with _translated(str(self.places.database)), self._gate.hold():
             self.connection.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if wait else 'PASSIVE'})").fetchall()
 
+    @contextlib.contextmanager
+    def checkpointing(self, size: int) -> Iterator[None]:
+        """In this block, a commit that finds `size` bytes in the write-ahead log checkpoints, still under the gate.
+
+        SQLite counts what the log holds; its file tells nothing, for it keeps its length when it is written anew. Only
+        for the holder of the owner lock.
+        """
+        page: int = self.connection.execute("PRAGMA page_size").fetchone()[0]
+        self.connection.execute(f"PRAGMA wal_autocheckpoint={size // page}")
+        try:
+            yield
+        finally:
+            self.connection.execute("PRAGMA wal_autocheckpoint=0")
+
     def log_bytes(self) -> int:
         """The size of the write-ahead log."""
         log = self.places.database.with_name(self.places.database.name + "-wal")

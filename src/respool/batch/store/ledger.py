@@ -7,7 +7,7 @@ with them ends (jobs, follow-ups), and the next attempts are claimed. An item is
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -131,35 +131,38 @@ class Ledger:
             database.many("insert_event", [(now, job, c.item, None, "item_cached", None) for c, _ in plan.cached])
         return attempts
 
-    def settle(self, settled: Iterable[Settled], *, changed: Callable[[Attempt], bool]) -> dict[int, int]:
+    def settle(self, settled: Iterable[Settled], *, changed: Collection[int] = ()) -> dict[int, int]:
         """Inside a write: write these outcomes down; returns how many followers became cached, by job.
 
-        `changed` tells the attempts whose item was given another payload while they ran: their result goes to the
-        archive, and the item is pending again.
+        `changed` are items that were given another payload while they ran: their result goes to the archive, and they
+        are pending again.
         """
-        done: list[tuple[int, int, int]] = []
+        attempts: list[tuple[int, int, int]] = []
+        results: list[tuple[Any, ...]] = []
         items: list[tuple[int, int]] = []
         events: list[tuple[Any, ...]] = []
-        slow: list[Settled] = []
+        others: list[Settled] = []
         for entry in settled:
             attempt, outcome, _, ended_at, dropped = entry
-            plain = type(outcome) is Done and outcome.result is None and not outcome.outputs and outcome.note is None
-            if not plain or dropped is not None or changed(attempt):
-                slow.append(entry)
+            item, number, job = attempt.item, attempt.number, attempt.job
+            if type(outcome) is not Done or dropped is not None or item in changed:
+                others.append(entry)
                 continue
-            done.append((ended_at, attempt.item, attempt.number))
-            items.append((ended_at, attempt.item))
-            events.append((ended_at, attempt.job, attempt.item, attempt.number, "item_done", None))
+            attempts.append((ended_at, item, number))
+            items.append((ended_at, item))
+            events.append((ended_at, job, item, number, "item_done", None))
+            if (row := self._result_row(attempt, outcome)) is not None:
+                results.append(row)
         database = self.database
-        if done:
-            database.many("close_attempt_done", done)
-            database.many("settle_done", items)
-            database.many("insert_event", events)
-        for entry in slow:
-            self._settle_slowly(entry, mismatch=changed(entry.attempt))
-        return self._release_followers(done, slow)
+        database.many("close_attempt_done", attempts)
+        database.many("insert_result", results)
+        database.many("settle_done", items)
+        database.many("insert_event", events)
+        for entry in others:
+            self._settle_other(entry, mismatch=entry.attempt.item in changed)
+        return self._release_followers(attempts, others)
 
-    def _settle_slowly(self, entry: Settled, *, mismatch: bool) -> None:
+    def _settle_other(self, entry: Settled, *, mismatch: bool) -> None:
         attempt, outcome, verdict, ended_at, dropped = entry
         database = self.database
         kind = outcome.kind if isinstance(outcome, Failed) else None
@@ -170,8 +173,8 @@ class Ledger:
         database.run(
             "close_attempt", ended_at, outcome_name(outcome), kind, message, detail, attempt.item, attempt.number
         )
-        if isinstance(outcome, Done):
-            self._keep_result(attempt, outcome)
+        if isinstance(outcome, Done) and (row := self._result_row(attempt, outcome)) is not None:
+            database.run("insert_result", *row)
         state, standing = verdict.state, verdict.standing
         if mismatch or dropped is not None:
             if isinstance(outcome, Done):
@@ -181,8 +184,6 @@ class Ledger:
             else:
                 state = ItemState.CANCELLED
                 database.run("drop_item", dropped, ended_at, attempt.item)
-        elif isinstance(outcome, Done):
-            database.run("settle_done", ended_at, attempt.item)
         else:
             database.run(
                 "settle_item", state, None, verdict.kind, verdict.message, verdict.not_before, standing.failures,
@@ -199,7 +200,8 @@ class Ledger:
         text = json.dumps(data) if data else None
         database.run("insert_event", ended_at, attempt.job, attempt.item, attempt.number, name, text)
 
-    def _keep_result(self, attempt: Attempt, outcome: Done) -> None:
+    def _result_row(self, attempt: Attempt, outcome: Done) -> tuple[Any, ...] | None:
+        """What is to be kept of this outcome, or None if it says nothing but that it is done."""
         result, file = outcome.result, None
         if result is not None and len(result) > INLINE_RESULT // 4 and len(result.encode()) > INLINE_RESULT:
             file = digest(result)
@@ -210,8 +212,9 @@ class Ledger:
                 write_atomic(path, result)
             result = None
         outputs = json.dumps([list(output) for output in outcome.outputs]) if outcome.outputs else None
-        if result is not None or file is not None or outputs is not None or outcome.note is not None:
-            self.database.run("insert_result", attempt.item, attempt.number, result, file, outputs, outcome.note)
+        if result is None and file is None and outputs is None and outcome.note is None:
+            return None
+        return attempt.item, attempt.number, result, file, outputs, outcome.note
 
     def _release_followers(self, done: Sequence[tuple[int, int, int]], slow: Sequence[Settled]) -> dict[int, int]:
         """Followers of a leader that is done are cached; of any other, free to lead with their own budget."""
