@@ -12,6 +12,7 @@ import math
 import os
 import traceback
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from typing import Any
 
 from respool import canonical
@@ -65,7 +66,8 @@ def try_sync(task: Task, attempt: Attempt, context: ContextOf) -> Outcome:
     try:
         assert function is not None, f"task {task.name} has no function"
         payload = _parse(attempt.payload)[0]
-        value = function(payload, context=context(attempt)) if wants_context(function) else function(payload)
+        own = copy_context().run  # what this try sets in context variables, no other try sees
+        value = own(function, payload, context=context(attempt)) if wants_context(function) else own(function, payload)
         return _NOTHING if value is None else _answer(value)
     except BaseException as error:
         return failure(error)

@@ -8,6 +8,7 @@ import ctypes
 import os
 import signal
 import time
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,16 @@ def give_up(payload: Any) -> None:
 
 def leave(payload: Any) -> None:
     raise SystemExit(3)
+
+
+seen: ContextVar[int] = ContextVar("seen", default=0)
+
+
+def remember(payload: Any) -> int:
+    """What was remembered before us in our own context: nothing."""
+    before = seen.get()
+    seen.set(payload["n"])
+    return before
 
 
 def told(payload: Any, context: Context) -> Any:
@@ -99,6 +110,22 @@ async def give_up_async(payload: Any) -> None:
 
 async def leave_async(payload: Any) -> None:
     leave(payload)
+
+
+async def remember_async(payload: Any) -> int:
+    token = seen.set(seen.get() + 1)
+    await asyncio.sleep(0)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0):
+            await asyncio.sleep(60)
+    seen.reset(token)
+    before = remember(payload)
+    assert await asyncio.create_task(inherited()) == payload["n"]
+    return before
+
+
+async def inherited() -> int:
+    return seen.get()
 
 
 async def told_async(payload: Any, context: Context) -> Any:

@@ -269,6 +269,16 @@ def test_what_a_task_may_know_and_say(implementation: Implementation, tmp_path: 
     scenario(implementation, tmp_path, play)
 
 
+def test_every_item_has_a_context_of_its_own(implementation: Implementation, tmp_path: Path) -> None:
+    async def play(bench: Bench) -> None:
+        attempts = [bench.put("remember") for _ in range(4)]
+        await bench.all_done()
+        assert [bench.outcomes()[attempt] for attempt in attempts] == [Done("0")] * 4
+        assert sample_tasks.seen.get() == 0, "nor does the runner see what its tasks have set"
+
+    scenario(implementation, tmp_path, play, size=1)
+
+
 def test_a_running_one_can_be_interrupted_and_its_place_is_free_again(
     implementation: Implementation, tmp_path: Path
 ) -> None:

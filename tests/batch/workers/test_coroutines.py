@@ -37,8 +37,11 @@ def test_a_task_that_swallows_cancellation_is_abandoned(tmp_path: Path, behaviou
 
 def test_close_does_not_wait_for_it(tmp_path: Path) -> None:
     async def play(bench: Bench) -> None:
-        bench.put("stubborn", {"started": str(tmp_path / "started")})
+        stubborn = bench.put("stubborn", {"started": str(tmp_path / "started")})
         await bench.until((tmp_path / "started").exists)
+        async with asyncio.timeout(DEADLINE):
+            await bench.workers.close()
+        assert bench.outcomes() == {stubborn: Interrupted("the workers were closed")}
 
     scenario(COROUTINES, tmp_path, play)  # and asyncio.run, which waits for all tasks, comes to its end
 
@@ -72,21 +75,6 @@ def test_a_task_that_cancels_itself_harms_nobody_else(tmp_path: Path, behaviour:
     scenario(COROUTINES, tmp_path, play, size=1)
 
 
-def test_a_flood_of_quick_ones_leaves_the_loop_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coroutines, "BREATH", 0.0)
-
-    async def play(bench: Bench) -> None:
-        for _ in range(200):
-            bench.put("nothing")
-        turns = 0
-        while len(bench.said) < 200:
-            await asyncio.sleep(0)
-            turns += 1
-        assert turns >= 100
-
-    scenario(COROUTINES, tmp_path, play, size=2)
-
-
 def test_a_loop_that_comes_down_takes_the_lanes_with_it(tmp_path: Path) -> None:
     """asyncio.run cancels what is left and waits for it: without close() it must come to its end as well."""
     reports: list[Outcome] = []
@@ -106,21 +94,3 @@ def test_a_loop_that_comes_down_takes_the_lanes_with_it(tmp_path: Path) -> None:
 
     asyncio.run(run())
     assert reports[0] == Done("1")
-
-
-def test_a_report_that_raises_is_not_silent(tmp_path: Path) -> None:
-    seen: list[object] = []
-
-    def report(attempt: Attempt, outcome: Outcome) -> None:
-        raise RuntimeError("the runner is broken")
-
-    async def run() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: seen.append(context["exception"]))
-        workers = COROUTINES.make(1, report, lambda attempt, text: None, Places.at(tmp_path / "spool.db"))
-        workers.put(Attempt(1, 1, 1, "a", "1", "f", "n"), COROUTINES.task_for("echo"))
-        async with asyncio.timeout(DEADLINE):
-            while not seen:
-                await asyncio.sleep(0)
-
-    asyncio.run(run())
-    assert str(seen[0]) == "the runner is broken"
