@@ -25,8 +25,8 @@ FLOORS: dict[int, str] = {
     "batch/repairs batch/backup_folder batch/sources batch/submission batch/forecast batch/digests",
     3: "cassette/open_decks cassette/clients cassette/clients/* cassette/guard cassette/hosts cassette/hosts/* "
     "batch/tasks batch/context batch/execute batch/workers batch/workers/* batch/rehearsal batch/course batch/courses "
-    "batch/snapshot batch/report batch/resolving batch/adopt batch/expansion batch/intray batch/runner batch/runner_* "
-    "batch/runner/*",
+    "batch/snapshot batch/report batch/resolving batch/adopt batch/expansion batch/intray batch/patience batch/planning "
+    "batch/runner batch/runner_* batch/runner/*",
     4: "cassette/recording compat compat/vcr batch/spool respool",
     5: "rerecord clusters clusters/* summaries summaries/* doctor",
     6: "pytest_plugin pytest_plugin/* cli cli/* web web/*",

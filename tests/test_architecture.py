@@ -41,6 +41,7 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     "batch/digests.py": ("batch/test_forecast.py", "part of a submission"),
     "batch/expansion.py": ("batch/test_spool.py", "part of a run: follow-ups"),
     "batch/intray.py": ("batch/test_spool.py", "part of a run: what others ask of it"),
+    "batch/planning.py": ("batch/test_spool.py", "part of a run"),
     "batch/report.py": ("batch/test_spool.py", "how a run ends"),
     "batch/resolving.py": ("batch/test_spool.py", "part of a run"),
     "batch/runner.py": ("batch/test_spool.py", "the engine is tested by what runs do, and by killing it (test_crash.py)"),

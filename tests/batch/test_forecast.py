@@ -82,9 +82,8 @@ class House:
         started: set[str] = set()
         self.adopt()
         self.nonce += 1
-        with database.write():
-            session = database.insert("insert_session", str(self.nonce), 1, "here", "1", self.clock.now())
-        ledger = Ledger(database, session, str(self.nonce))
+        ledger = Ledger(database, str(self.nonce))
+        ledger.begin_session(1, self.clock.now())
         before = set(reading.keys(database, job, reading.ItemState.CACHED))
         chosen = [row[1] for row in database.all("item_ids", job, json.dumps(list(only)))]
         generation = reading.job(database, job).generation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from respool.batch.model import Attempt, Failed, ItemState, Job, Kind, Outcome
 from respool.batch.policy import Concurrency
 from respool.batch.settle import Settled, Streak, follow, tripped
 from respool.clock import MICROSECONDS, local_time
+from respool.errors import SpoolUnwritable
 from respool.pace import Grant, Limit, Pace, Token
 
 
@@ -25,12 +27,13 @@ class Pause:
 
 @dataclass(slots=True)
 class Running:
-    """An attempt that was handed out."""
+    """An attempt that was handed out. `alone`: nothing else may start while it runs."""
 
     attempt: Attempt
     started_at: int
     token: Token | None = None
     note: str | None = None
+    alone: bool = False
 
 
 @dataclass(slots=True)
@@ -126,7 +129,8 @@ class Course:
         if verdict.close_key > 0:
             self.concurrency.throttled()
             for key in self.keys:
-                self.pace.close_key(key, verdict.close_key, _message(outcome))
+                with suppress(SpoolUnwritable):  # this runner holds back all the same; the next commit tells of the disk
+                    self.pace.close_key(key, verdict.close_key, _message(outcome))
             self.hold(verdict.close_key, self.keys[0], now)
         elif verdict.state is ItemState.DONE:
             self.concurrency.succeeded()

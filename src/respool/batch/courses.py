@@ -80,10 +80,10 @@ class Courses:
             if self._roots is not None and number in self._roots:
                 raise
             # One job whose task is gone must not keep the others from running; it is paused with the reason.
-            self._broken.add(number)
             with self.database.write():
                 now = self._clock.now()
                 self.database.run("pause_job", now, error.what, None, now, number)
+            self._broken.add(number)
             return
         course = Course(
             job, task, Path(job.settings.get("folder") or Path.cwd()), Concurrency(self._workers), self._pace

@@ -16,7 +16,7 @@ from respool.batch.store import reading
 from respool.batch.store.connection import Database
 from respool.batch.submission import apply_pairs
 from respool.clock import Clock
-from respool.errors import RespoolError, SkipItem
+from respool.errors import RespoolError, SkipItem, SpoolUnwritable
 
 
 class Expander:
@@ -63,6 +63,8 @@ class Expander:
                     apply_pairs(self._database, job, course.task, pairs, self._intact, self._clock)
                 finally:
                     pairs.close()
+            except SpoolUnwritable:
+                raise
             except RespoolError as error:
                 self._skip(course, f"its items cannot be used: {error.what}", now)
                 return

@@ -301,7 +301,7 @@ class _Survey:
         candidates = [
             Candidate(entry.place, entry.key, entry.fingerprint, 0, "", 0, 0, 0, 0) for entry in entries
         ]  # fmt: skip
-        claims = Ledger(self.database, 0, "").plan(
+        claims = Ledger(self.database, "").plan(
             candidates, self.job, self._generation, use_cache=not self.wishes.no_cache, intact=self.intact
         )  # fmt: skip
         items = json.dumps(sorted({hit.item for _, hit in claims.cached}))

@@ -12,7 +12,7 @@ from respool.batch.store.connection import Database
 from respool.batch.store.intake import cancel, retry
 from respool.batch.submission import apply_staged
 from respool.clock import Clock
-from respool.errors import RespoolError
+from respool.errors import RespoolError, SpoolUnwritable
 
 
 class Intray:
@@ -29,9 +29,9 @@ class Intray:
         version = self._database.data_version()
         if version == self._seen:
             return
-        self._seen = version
         for request, verb, job, text in self._database.all("open_requests"):
             yield from self._grant(request, verb, job, text)
+        self._seen = version  # only now: what could not be granted because of a full disk is looked at again
 
     def _grant(self, request: int, verb: str, job: int, text: str) -> Iterator[tuple[Attempt, str]]:
         now = self._clock.now()
@@ -40,6 +40,8 @@ class Intray:
         if verb == "submit":
             try:
                 yield from self._take_in(request, job, text)
+            except SpoolUnwritable:
+                raise
             except (RespoolError, LookupError) as error:
                 answer = str(error)
         with self._database.write():

@@ -9,75 +9,62 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from respool.batch.adopt import adopt_leftovers
+from respool.batch.adopt import Leftovers, find_leftovers
 from respool.batch.course import Course, Pause, Running
 from respool.batch.courses import Courses
 from respool.batch.expansion import Expander
 from respool.batch.intray import Intray
-from respool.batch.model import Attempt, Done, ItemState, Outcome
+from respool.batch.model import Attempt, Done, Failed, ItemState, Kind, Outcome
+from respool.batch.patience import PAUSE, Patience, leave_receipts, unrecorded
+from respool.batch.planning import GROUP, Claims, Planner, Settings, in_a_process
 from respool.batch.settle import Settled, Verdict, settle
 from respool.batch.snapshot import Snapshot, view_of
 from respool.batch.store import reading
 from respool.batch.store.connection import Database
-from respool.batch.store.ledger import Candidate, Ledger, Plan
+from respool.batch.store.ledger import Ledger
 from respool.batch.workers.pool import Make, Pool
 from respool.clock import MICROSECONDS, Clock
-from respool.errors import SpoolUnwritable
+from respool.errors import RespoolError, SpoolUnwritable
 from respool.pace import Pace, Token
 
-GROUP = 500  # outcomes to a transaction
-BEAT = 0.006  # seconds of work that may be queued ahead of the workers, and thus between two commits
 POLL = 0.2  # seconds between two looks at what others have written
 LOG_BYTES = 4 << 20  # of the write-ahead log that make a checkpoint due
-PATIENCE = 60.0  # seconds that a full disk or a locked database is waited out
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a run is given. `workers` is the ceiling on attempts at once; `grace` the seconds that running items get
-    after the first request to stop; `at_most` ends the run after so many attempts were handed out."""
-
-    workers: int = 1
-    grace: float = 30.0
-    at_most: int | None = None
-    only: tuple[int, ...] = ()
-    no_cache: bool = False
-    durable: bool = False
-    all_jobs: bool = False
+HURRY = 0.1  # seconds that a foreign writer may hold up the loop
 
 
 class Runner:
     """Runs the given jobs and what follows from them. `stop` may be called from a signal handler on the loop."""
 
     def __init__(
-        self, database: Database, session: int, nonce: str, courses: Courses, pace: Pace, settings: Settings,
+        self, database: Database, nonce: str, courses: Courses, pace: Pace, settings: Settings,
         clock: Clock, chance: Callable[[], float], instead: Make | None = None,
     ) -> None:  # fmt: skip
         self.database, self.clock, self.settings = database, clock, settings
         self.nonce = nonce
         self.courses = courses
         self.draining = False
-        self.trouble: str | None = None
-        self._session, self._chance = session, chance
-        self._pace = pace
-        self._ledger = Ledger(database, session, nonce)
+        self._chance, self._pace, self._spool = chance, pace, reading.spool_id(database)
+        self._patience = Patience(settings.patience, clock)
+        self._ledger = Ledger(database, nonce)
         self._pool = Pool(
-            settings.workers, self._reported, self._noted, spool_id=reading.spool_id(database), places=database.places,
+            settings.workers, self._reported, self._noted, spool_id=self._spool, places=database.places,
             nonce=nonce, durable=settings.durable, instead=instead,
         )  # fmt: skip
+        self._planner = Planner(self._ledger, courses, settings, self.intact, self._unused)
         self._expander = Expander(database, courses, self.intact, clock)
         self._intray = Intray(database, courses, self.intact, clock)
         self._arrived: list[tuple[Attempt, Outcome]] = []
         self._judged: list[Settled] = []
         self._wake = asyncio.Event()
+        self._adopting: asyncio.Task[Leftovers] | None = None
+        self._spent: list[tuple[bool, Token]] = []  # (whether it was used, the token): still to be handed back
+        self._to_expand: list[Course] = []
+        self._to_load = False
         self._interrupting: str | None = None
         self._drain_until: float | None = None
-        self._trouble_since: float | None = None
-        self._handed_out = 0
-        self._ahead = 0
         self._last_beat = clock.monotonic()
         self._last_poll = 0.0
 
@@ -85,6 +72,9 @@ class Runner:
         """First call: hand nothing out any more, let what runs finish within the grace time. Second: end it now."""
         if self.draining:
             self._interrupting = reason
+            self._patience.end()
+            if self._adopting is not None:
+                self._adopting.cancel()
         self.draining = True
         if self._drain_until is None:
             self._drain_until = self.clock.monotonic() + self.settings.grace
@@ -100,22 +90,40 @@ class Runner:
                 self._pool.interrupt(attempt, reason)
 
     async def run(self) -> None:
-        """Run to the end. Raises SpoolUnwritable if the disk stays full for longer than a minute."""
-        adopt_leftovers(self.database, self.clock, self._chance, own=self._session)
-        self.courses.load()
-        try:
-            with self.database.checkpointing(LOG_BYTES):
-                for course in list(self.courses):
-                    course.look_at_cooldowns(self.clock.now())
-                    if course.expanding is not None:
-                        self._expander.continue_from_store(course)
-                while True:
-                    self._turn()
-                    if not self.in_flight and not self._judged and not self._arrived and self._finished():
-                        break
+        """Run to the end. Raises SpoolUnwritable if nothing can be written for longer than the patience lasts."""
+        with self.database.hurried(HURRY), self.database.checkpointing(LOG_BYTES):
+            try:
+                await self._patience.write(self._begin)
+                await self._adopt()
+                await self._patience.write(self._take_up)
+                while not self._turn():
                     await self._sleep()
+            finally:
+                await self._close()
+
+    def _begin(self) -> None:
+        self._ledger.begin_session(self.settings.workers, self.clock.now())
+
+    async def _adopt(self) -> None:
+        """Take over what a dead runner left; a second request to stop leaves it to the next run."""
+        self._adopting = asyncio.ensure_future(find_leftovers(self.database, own=self._ledger.session))
+        try:
+            found = await self._adopting
+        except asyncio.CancelledError:
+            if self._interrupting is None:
+                raise
+        else:
+            await self._patience.write(partial(found.write, self.database, self.clock, self._chance))
         finally:
-            await self._close()
+            self._adopting = None
+
+    def _take_up(self) -> None:
+        self.courses.load()
+        for course in self.courses:
+            course.look_at_cooldowns(self.clock.now())
+            if course.expanding is not None and course not in self._to_expand:
+                self._to_expand.append(course)
+        self._tidy()
 
     @property
     def in_flight(self) -> int:
@@ -125,32 +133,57 @@ class Runner:
     def snapshot(self) -> Snapshot:
         """What a view shows, now."""
         now = self.clock.now()
-        return Snapshot(now, [view_of(course, now) for course in self.courses], self.draining, self.trouble, self.nonce)
+        jobs = [view_of(course, now) for course in self.courses]
+        return Snapshot(now, jobs, self._drain_until is not None, self._patience.trouble, self.nonce)
 
     def intact(self, outputs: Sequence[tuple[str, int, str]]) -> bool:
         """Whether produced files are still what they were."""
         return all(self.courses.digests.of(Path(path)) == digest for path, _, digest in outputs)
 
-    def _turn(self) -> None:
+    def _turn(self) -> bool:
+        """One beat and what goes with it; whether the run is over."""
         now = self.clock.monotonic()
-        if now - self._last_poll >= POLL:
-            self._last_poll = now
-            self._look_at_requests()
-            self._look_at_deadlines(now)
         if self._drain_until is not None and now >= self._drain_until:
             self._interrupting = self._interrupting or "the grace time is over"
+            self._patience.end()
         if self._interrupting is not None:
             for course in self.courses:
                 for running in list(course.running.values()):
                     self._pool.interrupt(running.attempt, self._interrupting)
         try:
+            self._hand_back()
+            if now - self._last_poll >= POLL:
+                self._last_poll = now
+                self._look_at_requests()
+                self._look_at_deadlines(now)
             self._beat()
-            self.trouble = self._trouble_since = None
+            self._tidy()
+            over = not self.in_flight and not self._judged and not self._arrived and self._finished()
         except SpoolUnwritable as error:
-            self.trouble = str(error)
-            self._trouble_since = self._trouble_since or now
-            if now - self._trouble_since > PATIENCE:
-                raise
+            self.courses.poke()  # what was taken for started was not
+            self._patience.lost(error)
+            return False
+        self._patience.restored()
+        return over
+
+    def _tidy(self) -> None:
+        """What a commit has brought with it, and must be done again if it fails."""
+        while self._to_expand:
+            self._expander.continue_from_store(self._to_expand[0])
+            self._to_expand.pop(0)
+        if self._to_load:
+            self.courses.load()
+            self._to_load = False
+        self._hand_back()
+
+    def _hand_back(self) -> None:
+        if self._spent:
+            self._pace.ended([token for used, token in self._spent if used])
+            self._pace.unused([token for used, token in self._spent if not used])
+            self._spent.clear()
+
+    def _unused(self, tokens: Sequence[Token]) -> None:
+        self._spent += [(False, token) for token in tokens]
 
     def _beat(self) -> None:
         began, now = self.clock.monotonic(), self.clock.now()
@@ -158,27 +191,28 @@ class Runner:
         del self._arrived[: len(fresh)]
         self._judged += [self._judge(attempt, outcome, now) for attempt, outcome in fresh]
         if self._judged:
-            self._pace_ahead(len(self._judged), began - self._last_beat)
+            self._planner.learn(len(self._judged), began - self._last_beat)
             self._last_beat = began
-        plans = self._plan(now) if not self.draining else []
+        plans = self._planner.plan(now, self._judged) if not self.draining else []
         paused = [course for course in self.courses if course.unwritten_pause is not None]
         if not self._judged and not plans and not paused:
             return
-        started: list[tuple[Course, Attempt, Token | None]] = []
+        started: list[tuple[Course, Running]] = []
         try:
             with self.database.write():
                 released, ended = self._write(now, paused)
-                for course, plan, tokens in plans:
-                    for attempt in self._ledger.claim(course.job.id, plan, now):
-                        started.append((course, attempt, tokens.pop() if tokens else None))
-                touched = {course.job.id for course, plan, _ in plans if plan.cached}
+                for one in plans:
+                    for attempt in self._ledger.claim(one.course.job.id, one.plan, now):
+                        token = one.tokens.pop() if one.tokens else None
+                        started.append((one.course, Running(attempt, now, token, alone=one.alone)))
+                touched = {one.course.job.id for one in plans if one.plan.cached}
                 ended += self._ledger.finish(touched, touched, now)
         except BaseException:
-            self._pace.unused([token for _, _, token in started if token is not None])
-            self._pace.unused([token for _, _, tokens in plans for token in tokens])
+            self._unused([running.token for _, running in started if running.token is not None])
             raise
-        self._pace.unused([token for _, _, tokens in plans for token in tokens])
-        self._after(released, ended, plans, started, now)
+        finally:
+            self._unused([token for one in plans for token in one.tokens])
+        self._after(released, ended, plans, started)
 
     def _write(self, now: int, paused: list[Course]) -> tuple[dict[int, int], list[int]]:
         released = self._ledger.settle(self._judged, changed=self.courses.changed_items)
@@ -193,18 +227,15 @@ class Runner:
         return released, self._ledger.finish(touched, results, now)
 
     def _after(
-        self, released: dict[int, int], ended: list[int], plans: list[tuple[Course, Plan, list[Token]]],
-        started: list[tuple[Course, Attempt, Token | None]], now: int,
-    ) -> None:  # fmt: skip
+        self, released: dict[int, int], ended: list[int], plans: list[Claims], started: list[tuple[Course, Running]]
+    ) -> None:
         """What the commit has made true: counts, places, tokens, follow-ups."""
         judged, self._judged = self._judged, []
-        tokens: list[Token] = []
-        expanded: list[Course] = []
         for entry in judged:
             course = self.courses.of(entry.attempt.job)
             running = course.running.pop(entry.attempt.item)
             if running.token is not None:
-                tokens.append(running.token)
+                self._spent.append((True, running.token))
             self._pool.forget(entry.attempt)
             self.courses.changed_items.discard(entry.attempt.item)
             self.courses.dropped.pop(entry.attempt.item, None)
@@ -213,8 +244,7 @@ class Runner:
             if entry.verdict.state is ItemState.PENDING:
                 course.poke()
             if course.expanding == entry.attempt.item:
-                expanded.append(course)
-        self._pace.ended(tokens)
+                self._to_expand.append(course)
         for job, number in released.items():
             if (course_of := self.courses.get(job)) is not None:
                 course_of.count(ItemState.PENDING, ItemState.CACHED, number)
@@ -223,19 +253,26 @@ class Runner:
                 if course.unwritten_pause.streak is not None:
                     self.courses.recount(course)
                 course.unwritten_pause = None
-        for course, plan, _ in plans:
-            course.count(ItemState.PENDING, ItemState.CACHED, len(plan.cached))
-        for course, attempt, token in started:
-            course.count(ItemState.PENDING, ItemState.RUNNING)
-            course.running[attempt.item] = Running(attempt, now, token)
-            self._pool.put(attempt, self._expander.task_of(course, attempt), course.folder)
-        self._handed_out += len(started)
-        for course in expanded:
-            self._expander.continue_from_store(course)
-        if any(plan.follow for _, plan, _ in plans) or any(not isinstance(entry.outcome, Done) for entry in judged):
+        for one in plans:
+            one.course.count(ItemState.PENDING, ItemState.CACHED, len(one.plan.cached))
+        for course, started_one in started:
+            self._hand_out(course, started_one)
+        self._planner.handed_out += len(started)
+        if any(one.plan.follow for one in plans) or any(not isinstance(entry.outcome, Done) for entry in judged):
             self.courses.poke()  # what was to follow an attempt that ended in this beat, or did not succeed, is free
-        if ended:
-            self.courses.load()
+        self._to_load = self._to_load or bool(ended)
+
+    def _hand_out(self, course: Course, running: Running) -> None:
+        attempt, task = running.attempt, self._expander.task_of(course, running.attempt)
+        course.count(ItemState.PENDING, ItemState.RUNNING)
+        course.running[attempt.item] = running
+        if running.alone:
+            try:
+                task = in_a_process(task, course)
+            except RespoolError as error:
+                self._reported(attempt, Failed(Kind.CRASHED, error.what, final=True, detail=str(error)))
+                return
+        self._pool.put(attempt, task, course.folder)
 
     def _judge(self, attempt: Attempt, outcome: Outcome, now: int) -> Settled:
         course = self.courses.of(attempt.job)
@@ -250,70 +287,6 @@ class Runner:
         course.judge(settled, now)
         return settled
 
-    def _plan(self, now: int) -> list[tuple[Course, Plan, list[Token]]]:
-        free = self.settings.workers - self.in_flight + len(self._judged)
-        plans: list[tuple[Course, Plan, list[Token]]] = []
-        for course in self.courses:
-            want = course.open_for(max(0, free), self._ahead, now, sum(e.attempt.job == course.job.id for e in self._judged))
-            if self.settings.at_most is not None:
-                want = min(want, self.settings.at_most - self._handed_out - sum(len(p.start) for _, p, _ in plans))
-            if want <= 0:
-                continue
-            candidates = self._candidates(course, want, now)
-            if not candidates:
-                continue
-            granted, tokens = course.grant(len(candidates), now)
-            plan = self._decide(course, candidates, granted)
-            if plan.start or plan.cached or plan.follow:
-                plans.append((course, plan, tokens))
-                free -= len(plan.start)
-            else:
-                self._pace.unused(tokens)
-        return plans
-
-    def _candidates(self, course: Course, want: int, now: int) -> list[Candidate]:
-        if course.expanding is not None:
-            found = self._ledger.due_of([course.expanding], want, now)
-        elif self.settings.only:
-            found = self._ledger.due_of(self.settings.only, want, now)
-            found = [candidate for candidate in found if self.courses.belongs(candidate.item, course)]
-        else:
-            found = self._ledger.due(course.job.id, want, now)
-        if len(found) < want:
-            row = self.database.one("next_due", course.job.id)
-            due = row[0] if row else None
-            course.dry_until = None if due is None or self.settings.only else max(due, now + 1)
-        suspects = [candidate for candidate in found if candidate.runner_deaths > course.task.retry.crashes]
-        if suspects:
-            # It ran whenever the runner died: it may be the cause, so it runs alone, where it harms no other.
-            found = suspects[:1] if not self.in_flight else []
-            course.poke()
-        return found
-
-    def _decide(self, course: Course, candidates: list[Candidate], granted: int) -> Plan:
-        """Cache hits and followers need no grant of the limits; starts do."""
-        if course.cacheable:
-            use_cache = not (self.settings.no_cache or course.no_cache)
-            plan = self._ledger.plan(
-                candidates, course.job.id, course.job.generation, use_cache=use_cache, intact=self.intact
-            )
-        else:
-            plan = Plan(start=list(candidates))
-        kept = plan.start[:granted]
-        if len(kept) < len(plan.start):
-            started = {candidate.item for candidate in kept}
-            plan.follow = [(candidate, leader) for candidate, leader in plan.follow if leader in started]
-            plan.start = kept
-            course.poke()
-        for candidate in kept:
-            self.courses.standings[candidate.item] = candidate.standing
-        return plan
-
-    def _pace_ahead(self, number: int, seconds: float) -> None:
-        """Queue as much ahead of the workers as they do in one beat: nothing for slow items, hundreds for quick ones."""
-        rate = number / max(seconds, 1e-4)
-        self._ahead = min(GROUP, int(rate * BEAT)) if seconds < 5 * BEAT else 0
-
     def _look_at_requests(self) -> None:
         for attempt, reason in self._intray.look():
             self._pool.interrupt(attempt, reason)
@@ -327,17 +300,17 @@ class Runner:
 
     def _finished(self) -> bool:
         """Nothing runs: is there anything to wait for?"""
-        if self.draining or (self.settings.at_most is not None and self._handed_out >= self.settings.at_most):
+        if self.draining or self._planner.exhausted:
             return True
         self._look_at_requests()  # whoever handed something in a moment ago must not find the door closed
         return all(course.paused is not None or course.cancelled or course.dry_until is None for course in self.courses)
 
     async def _sleep(self) -> None:
-        if self._arrived or (self._judged and self.trouble is None):
-            await asyncio.sleep(0)
+        if self._patience.trouble is not None:
+            await asyncio.sleep(PAUSE)
             return
-        if self.trouble is not None:
-            await asyncio.sleep(0.5)
+        if self._arrived or self._judged:
+            await asyncio.sleep(0)
             return
         now = self.clock.now()
         waits = [POLL]
@@ -361,18 +334,27 @@ class Runner:
 
     async def _close(self) -> None:
         """End what still runs, write what came in, free everything."""
+        self.draining = True
         await self._pool.close()
         await asyncio.sleep(0)
-        with contextlib.suppress(SpoolUnwritable):
-            now = self.clock.now()
-            self.draining = True
-            while self._arrived or self._judged:
-                self._beat()
+        try:
+            await self._patience.write(self._write_the_rest)
+        except SpoolUnwritable as error:
+            ended = [*self._arrived, *((entry.attempt, entry.outcome) for entry in self._judged)]
+            raise unrecorded(error, *leave_receipts(self.database.places, self._spool, ended)) from error
+        finally:
+            with contextlib.suppress(SpoolUnwritable):  # its slots free themselves when this process has ended
+                self._pace.close()
+
+    def _write_the_rest(self) -> None:
+        while self._arrived or self._judged:
+            self._beat()
+        self._tidy()
+        self.courses.digests.save()
+        if self._ledger.session:
             ending = "paused" if any(course.paused for course in self.courses) else "ended"
-            self.courses.digests.save()
-            self._ledger.end_session(ending, now)
-            self.database.checkpoint()
-        self._pace.close()
+            self._ledger.end_session(ending, self.clock.now())
+        self.database.checkpoint()
 
 
 def pauses(courses: Courses) -> dict[int, Pause]:

@@ -21,9 +21,10 @@ from respool.batch.declaration import Task
 from respool.batch.digests import Digests
 from respool.batch.model import Item, ItemState, Job, Kind, Output
 from respool.batch.places import Places
+from respool.batch.planning import Settings
 from respool.batch.report import RunReport
 from respool.batch.resolving import chosen_items, remember, resolve_job
-from respool.batch.runner import Runner, Settings, pauses
+from respool.batch.runner import Runner, pauses
 from respool.batch.snapshot import Snapshot
 from respool.batch.sources import Source, from_file, from_values
 from respool.batch.store import reading
@@ -36,11 +37,12 @@ from respool.batch.workers.executor import SCHEME, connect
 from respool.batch.workers.pool import Make
 from respool.clock import SYSTEM, Clock, local_time
 from respool.errors import SpoolBusy, UsageError
-from respool.files import FileLock, private_folder
+from respool.files import FileLock
 from respool.pace import Pace, check_limits
 
 TaskLike = Task | str | Callable[..., Any]
 Watcher = Callable[[Snapshot], None]
+PATIENCE = 60.0  # seconds that a spool which takes no writes is waited for, unless somebody says otherwise
 VIEW = 0.1  # seconds between two looks of a watcher
 
 
@@ -49,8 +51,9 @@ class Spool:
 
     `path` is a database file or a folder; None means RESPOOL_SPOOL, else `.respool/` beside the nearest pyproject.toml,
     else in the working folder. Made at first need. `durability="full"` also survives a power cut without repeating
-    anything. Not for several threads at once. Raises SpoolUnreadable for a file that is no spool, UsageError for a
-    network file system.
+    anything. `patience` is how many seconds a full disk, or another program's lock, is waited for before SpoolUnwritable.
+    Not for several threads at once. Raises SpoolUnreadable for a file that is no spool, UsageError for a network file
+    system.
 
     >>> spool = Spool("jobs.db")                                    # doctest: +SKIP
     >>> print(spool.submit(describe, {"a": {"text": "..."}}).run(workers=8))   # doctest: +SKIP
@@ -59,12 +62,12 @@ class Spool:
 
     def __init__(
         self, path: str | os.PathLike[str] | None = None, *, durability: Durability = "normal",
-        rehearsal: bool = False, create: bool = True, clock: Clock = SYSTEM,
+        rehearsal: bool = False, create: bool = True, patience: float = PATIENCE, clock: Clock = SYSTEM,
     ) -> None:  # fmt: skip
         given = path if path is not None else os.environ.get("RESPOOL_SPOOL") or None
         places = Places.at(given) if given is not None else Places.nearest()
         self.places = places.rehearsal() if rehearsal else places
-        self._durability, self._create, self._clock = durability, create, clock
+        self._durability, self._create, self._patience, self._clock = durability, create, patience, clock
         self._database: Database | None = None
         self._owner = FileLock(self.places.owner_lock)
 
@@ -84,7 +87,7 @@ class Spool:
         """The connection of this object."""
         if self._database is None:
             self._database = Database.open(
-                self.places, create=self._create, durability=self._durability, clock=self._clock
+                self.places, create=self._create, durability=self._durability, clock=self._clock, patience=self._patience
             )  # fmt: skip
         return self._database
 
@@ -177,7 +180,9 @@ class Spool:
         try:
             roots = None if jobs is None else [reading.job(database, job).id for job in jobs]
             chosen = chosen_items(database, roots, only)
-            settings = Settings(workers, grace, at_most, chosen, no_cache, self._durability == "full")
+            settings = Settings(
+                workers, grace, self._patience, at_most, chosen, no_cache, durable=self._durability == "full"
+            )  # fmt: skip
             began = self._clock.monotonic()
             runner, session_pace = self._runner(database, roots, settings, instead)
             with session_pace, _signals(runner) as caught:
@@ -192,15 +197,10 @@ class Spool:
     def _runner(
         self, database: Database, roots: Sequence[int] | None, settings: Settings, instead: Make | None
     ) -> tuple[Runner, Pace]:
-        nonce, now = secrets.token_hex(16), self._clock.now()
-        with database.write():
-            session = database.insert(
-                "insert_session", nonce, os.getpid(), socket.gethostname(), str(settings.workers), now
-            )  # fmt: skip
-        pace = Pace(private_folder(self.places.pace), self._clock)
+        pace = Pace(self.places.pace, self._clock)
         courses = Courses(database, roots, settings.workers, resolve_job, pace, self._clock)
         return Runner(
-            database, session, nonce, courses, pace, settings, self._clock, random.random, instead
+            database, secrets.token_hex(16), courses, pace, settings, self._clock, random.random, instead
         ), pace  # fmt: skip
 
     def jobs(self) -> list[Job]:

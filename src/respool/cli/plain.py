@@ -74,6 +74,7 @@ class PlainView:
         self._every, self._clock, self._line = every, clock, line
         self._last = clock.monotonic()
         self._rates = Rates()
+        self._told_trouble: str | None = None
         self._told: set[tuple[int | None, str]] = set()
 
     def show(self, snapshot: Snapshot) -> None:
@@ -81,8 +82,7 @@ class PlainView:
             self._rates.saw(job.id, job.settled, snapshot.now)
             if job.waiting:
                 self._once(job.id, job.waiting, f"{job.name} #{job.id}: {job.waiting}")
-        if snapshot.trouble:
-            self._once(None, snapshot.trouble, snapshot.trouble)
+        self._trouble(snapshot.trouble)
         if snapshot.draining and any(job.running for job in snapshot.jobs):
             self._once(None, "draining", "stopping: running items may finish; Ctrl-C again ends them")
         now = self._clock.monotonic()
@@ -93,6 +93,12 @@ class PlainView:
 
     def close(self) -> None:
         """Nothing is open; the summary of the run is the last line."""
+
+    def _trouble(self, trouble: str | None) -> None:
+        """Told when it begins and when it is over, as often as that happens."""
+        if trouble != self._told_trouble:
+            self._line(short(trouble or "the spool can be written again; going on", 300))
+            self._told_trouble = trouble
 
     def _once(self, job: int | None, what: str, text: str) -> None:
         if (job, what) not in self._told:

@@ -74,6 +74,7 @@ class _Run:
         self.given, self.only, self.at_most = given, tuple(only), at_most
         self.workers = None if given["workers"] is None else check_workers(given["workers"])
         self.grace = parse_duration(given["grace"], what="--grace")
+        self.patience = parse_duration(given["patience"], what="--patience")
         self.line = run_options.line_of(ctx, given)
         self.wishes = run_options.wishes_of(given, self.only)
         self.names_a_job = run_options.names_a_job(self.line)
@@ -103,7 +104,7 @@ class _Run:
 
         spool = Spool(
             self.given["spool"], durability=self.given["durability"], rehearsal=self.rehearse is not None,
-            create=job is not None,
+            create=job is not None, patience=self.patience,
         )  # fmt: skip
         with contextlib.closing(spool):
             if self.rehearse is not None:

@@ -63,6 +63,8 @@ REHEARSE = together(
 )
 RUNNING = together(
     option("--grace", metavar="DUR", default="30s", show_default=True, help="For running items after Ctrl-C."),
+    option("--patience", metavar="DUR", default="60s", show_default=True,
+           help="For a disk that is full, or a spool that another program locks."),
     option("--durability", type=click.Choice(["normal", "full"]), default="normal", show_default=True,
            help="full: also against power loss."),
     option("--no-tui", is_flag=True, help="Plain lines instead of the live view."),

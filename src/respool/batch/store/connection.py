@@ -7,6 +7,7 @@ a race between a checkpoint and another connection that writes, and many machine
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -124,6 +125,15 @@ class Database:
     def many(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
         """Execute a named statement once for each of `rows`, inside `write()`."""
         self.connection.executemany(self._sql[name], rows)
+
+    @contextlib.contextmanager
+    def hurried(self, seconds: float) -> Iterator[None]:
+        """Within the block, a write waits only so long for a foreign writer: an event loop must not be held up."""
+        usual, self._patience = self._patience, seconds
+        try:
+            yield
+        finally:
+            self._patience = usual
 
     @contextlib.contextmanager
     def write(self) -> Iterator[None]:
@@ -250,6 +260,7 @@ def _create(places: Places, clock: Clock) -> None:
         draft.database.rename(places.database)
 
 
+_AGAIN = "mend that, then run the same command again: what was committed is safe"
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 
 
@@ -268,15 +279,21 @@ def _translated(where: str) -> Iterator[None]:
         if isinstance(error, sqlite3.OperationalError):
             raise SpoolUnwritable(
                 f"the spool cannot be written: {error}", where=where, why=_why(code),
-                command="mend that, then run the same command again: what was committed is safe",
+                command=_AGAIN,
             ) from error  # fmt: skip
         raise
-    except PermissionError as error:
-        raise SpoolUnwritable(
-            f"the spool's folder cannot be written: {error}", where=where, command="--spool A/WRITABLE/PATH"
-        ) from error
     except OSError as error:
-        raise SpoolUnwritable(f"the spool cannot be used: {error}", where=where) from error
+        raise unwritable(error, where) from error
+
+
+def unwritable(error: OSError, where: str) -> SpoolUnwritable:
+    """The error for a file or folder beside the database that cannot be written."""
+    read_only = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    return SpoolUnwritable(
+        f"the spool cannot be written: {error.strerror or error}", where=str(error.filename or where),
+        why="the folder is read-only for this user" if read_only else "the disk, or a limit on it, does not take it",
+        command="--spool A/WRITABLE/PATH" if read_only else _AGAIN,
+    )  # fmt: skip
 
 
 def _why(code: int) -> str:

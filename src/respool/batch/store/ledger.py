@@ -7,6 +7,8 @@ with them ends (jobs, follow-ups), and the next attempts are claimed. An item is
 from __future__ import annotations
 
 import json
+import os
+import socket
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -56,11 +58,11 @@ class Plan:
 
 
 class Ledger:
-    """The runner's hand in the store, for one session."""
+    """The runner's hand in the store, for one session: `session` is its number, 0 until it has begun."""
 
-    def __init__(self, database: Database, session: int, nonce: str) -> None:
+    def __init__(self, database: Database, nonce: str) -> None:
         self.database = database
-        self.session = session
+        self.session = 0
         self.nonce = nonce
 
     def due(self, job: int, want: int, now: int) -> list[Candidate]:
@@ -257,6 +259,14 @@ class Ledger:
         self.database.run("save_streak", None, 0, 0, job)
         self.pause(job, reason, None, now)
         return given_back
+
+    def begin_session(self, workers: int, now: int) -> None:
+        """Open this runner's session."""
+        with self.database.write():
+            session = self.database.insert(
+                "insert_session", self.nonce, os.getpid(), socket.gethostname(), str(workers), now
+            )  # fmt: skip
+        self.session = session
 
     def end_session(self, ending: str, now: int) -> None:
         """Close this runner's session."""

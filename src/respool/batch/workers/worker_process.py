@@ -10,6 +10,7 @@ finishes its attempt, leaves the receipt, finds the socket closed, and ends.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import faulthandler
 import json
@@ -26,8 +27,8 @@ from types import FrameType
 from typing import Any
 
 from respool.batch.context import Context
-from respool.batch.declaration import Task
-from respool.batch.execute import failure, try_sync
+from respool.batch.declaration import Mode, Task
+from respool.batch.execute import failure, try_async, try_sync
 from respool.batch.model import Attempt, Failed, Kind, Outcome, outcome_to_data
 from respool.batch.places import Places
 from respool.batch.tasks import resolve
@@ -125,7 +126,11 @@ def _leave_it_to_the_runner(number: int, frame: FrameType | None) -> None:
 def _register(folder: Path) -> None:
     pid = os.getpid()
     record = {"pid": pid, "ticks": start_ticks(pid) or 0}
-    write_atomic(private_folder(folder) / str(pid), json.dumps(record), durable=False)
+    try:
+        write_atomic(private_folder(folder) / str(pid), json.dumps(record), durable=False)
+    except OSError as error:
+        # A full disk is no reason not to work: without a record, the mark in our environment still tells whose we are.
+        sys.stderr.write(f"respool: worker process {pid} is not on record: {error}\n")
 
 
 def _note(channel: Channel, text: str) -> None:
@@ -148,6 +153,8 @@ def _try(
         return failure(error)
     channel.send(begun=True)  # the clock of its timeout starts now, not while its module was imported
     memory = message["memory"]
+    if task.mode is Mode.ASYNC:  # an item that may be what killed its runner is tried here, whatever its task
+        return asyncio.run(try_async(task, attempt, lambda _: context))
     if memory is None:
         return try_sync(task, attempt, lambda _: context)
     with _memory_limit(memory):
