@@ -44,7 +44,9 @@ class Bench:
         self.places = places
         self.reports: list[tuple[Attempt, Outcome]] = []
         options.setdefault("grace", 0.3)
-        self.workers = CommandWorkers(size, places, self._report, lambda *_: None, SPOOL, **options)
+        self.workers = CommandWorkers(
+            size, self._report, lambda *_: None, spool_id=SPOOL, places=places, **options
+        )  # fmt: skip
 
     def _report(self, tried: Attempt, outcome: Outcome) -> None:
         self.reports.append((tried, outcome))

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import marshal
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections import deque
 from pathlib import Path
 from typing import Any
 
 from respool import canonical
 from respool.batch.declaration import Command, Task
-from respool.batch.model import Attempt, Failed, Interrupted, Kind, Outcome
+from respool.batch.model import Attempt, Failed, Interrupted, Kind, Later, Outcome
 from respool.batch.places import Places
 from respool.batch.workers.contract import Note, Report
+from respool.batch.workers.lanes import Lane, Lanes
 from respool.batch.workers.process_table import start_ticks
-from respool.batch.workers.receipt import read_receipt
+from respool.batch.workers.receipt import judge_receipt, read_receipt
 from respool.batch.workers.remains import MARK, adopt
+from respool.batch.workers.supervisor import SCARCE, SCARCITY
 from respool.errors import TaskNotFound, UsageError
 from respool.files import private_folder, write_atomic
 
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 OUTPUT_CAP = 64 * 1024 * 1024  # bytes of a command's output that are kept
 _SHIM = str(Path(__file__).absolute().with_name("shim.py"))
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_ROOM = 5.0  # seconds after which a full disk is tried again
 _PATIENCE = 3.0  # seconds beyond the grace time in which a living shim has ended its command
 
 
@@ -113,7 +117,17 @@ def preflight(task: Task) -> None:
         )  # fmt: skip
 
 
-class CommandWorkers:
+class _Lane(Lane):
+    """With the shim that runs in it."""
+
+    __slots__ = ("shim",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shim: _Shim | None = None
+
+
+class CommandWorkers(Lanes[_Lane]):
     """Runs at most `size` commands at once. See contract.Workers.
 
     `grace` seconds lie between SIGTERM and SIGKILL, `output_cap` bytes of each output are kept (the tail), `durable`
@@ -121,59 +135,38 @@ class CommandWorkers:
     """
 
     def __init__(
-        self, size: int, places: Places, report: Report, note: Note, spool_id: str, *, grace: float = GRACE,
+        self, size: int, report: Report, note: Note, *, spool_id: str, places: Places, grace: float = GRACE,
         output_cap: int = OUTPUT_CAP, durable: bool = False,
     ) -> None:  # fmt: skip
-        self._size, self._places, self._report, self._spool_id = size, places, report, spool_id
+        super().__init__(size, report)
+        self._spool_id, self._places = spool_id, places
         self._grace, self._output_cap, self._durable = grace, output_cap, durable
-        self._queue: deque[tuple[Attempt, Task]] = deque()
-        self._running: dict[Attempt, _Running] = {}
-        self._closed = False
 
-    def put(self, attempt: Attempt, task: Task) -> None:
-        self._queue.append((attempt, task))
-        self._start_waiting()
+    def new_lane(self) -> _Lane:
+        return _Lane()
 
-    def interrupt(self, attempt: Attempt, reason: str) -> None:
-        for waiting in self._queue:
-            if waiting[0] == attempt:
-                self._queue.remove(waiting)
-                asyncio.get_running_loop().call_soon(self._report, attempt, Interrupted(reason))
-                return
-        running = self._running.get(attempt)
-        if running is not None:
-            running.stop(reason, self._grace + _PATIENCE)
+    async def run(self, lane: _Lane, attempt: Attempt, task: Task) -> Outcome:
+        try:
+            lane.shim = _Shim(self._start(attempt, task))
+        except UsageError as error:
+            return Failed(Kind.INVALID, error.what, final=True, detail=str(error))
+        except (OSError, subprocess.SubprocessError) as error:
+            why = f"cannot start the command's shim: {error}"
+            scarce = isinstance(error, OSError) and error.errno in SCARCE
+            return Later(SCARCITY, why) if scarce else Failed(Kind.UNAVAILABLE, why)
+        outcome = await self._outcome(attempt, lane.shim)
+        lane.shim = None
+        if outcome is None or isinstance(outcome, Interrupted):
+            return lane.verdict or outcome or Interrupted("its shim was asked to stop")
+        return outcome
 
-    async def close(self) -> None:
-        self._closed = True
-        reason = "the workers were closed"
-        while self._queue:
-            self._report(self._queue.popleft()[0], Interrupted(reason))
-        for running in self._running.values():
-            running.stop(reason, self._grace + _PATIENCE)
-        while self._running:
-            await asyncio.wait([running.task for running in self._running.values()])
-        await asyncio.sleep(0)  # what was interrupted a moment ago reports through the loop
+    def stop(self, lane: _Lane) -> None:
+        if lane.shim is not None:
+            lane.shim.stop(self._grace + _PATIENCE)
 
     def pids(self) -> dict[int, int]:
-        running = self._running.values()
-        return {one.shim.pid: one.ticks for one in running if one.shim.returncode is None}
-
-    def _start_waiting(self) -> None:
-        while self._queue and len(self._running) < self._size and not self._closed:
-            attempt, task = self._queue.popleft()
-            try:
-                shim = self._start(attempt, task)
-            except UsageError as error:
-                outcome = Failed(Kind.INVALID, error.what, final=True, detail=str(error))
-            except (OSError, subprocess.SubprocessError) as error:
-                outcome = Failed(Kind.UNAVAILABLE, f"cannot start the command's shim: {error}")
-            else:
-                running = _Running(shim)
-                self._running[attempt] = running
-                running.task = asyncio.get_running_loop().create_task(self._follow(attempt, running))
-                continue
-            asyncio.get_running_loop().call_soon(self._report, attempt, outcome)
+        shims = [lane.shim for lane in self.lanes if lane.shim is not None]
+        return {shim.process.pid: shim.ticks for shim in shims if shim.process.returncode is None}
 
     def _start(self, attempt: Attempt, task: Task) -> subprocess.Popen[bytes]:
         command = _command(task)
@@ -213,59 +206,44 @@ class CommandWorkers:
             "RESPOOL_PAYLOAD": str(folder / "payload.json"),
         }  # fmt: skip
 
-    async def _follow(self, attempt: Attempt, running: _Running) -> None:
-        """From the start of a shim to the report of its attempt, whatever happens between."""
-        try:
-            outcome = await self._outcome(attempt, running)
-        except Exception as error:  # a place that never frees itself would stop the whole batch
-            outcome = Failed(Kind.CRASHED, f"the command could not be followed: {type(error).__name__}: {error}")
-        if isinstance(outcome, Interrupted) and running.reason is not None:
-            outcome = Interrupted(running.reason)
-        del self._running[attempt]
-        self._start_waiting()
-        self._report(attempt, outcome)
-
-    async def _outcome(self, attempt: Attempt, running: _Running) -> Outcome:
-        said = await running.ended()
+    async def _outcome(self, attempt: Attempt, shim: _Shim) -> Outcome | None:
+        """What the command came to when its shim has ended; None if there is nothing, because the shim was stopped."""
+        said = await shim.ended()
         folder = self._places.attempt(attempt.item, attempt.number)
-        outcome = read_receipt(folder, self._spool_id, attempt)
+        outcome = read_receipt(folder, self._spool_id, attempt) or judge_receipt(said, self._spool_id, attempt)
         if outcome is not None:
             return outcome
         # The shim died without a receipt: its command may well be alive. The same way as after a dead runner.
         late = await asyncio.to_thread(adopt, self._places, self._spool_id, attempt, grace=self._grace)
-        if late is not None:
+        if late is not None or shim.stopped:
             return late
-        if running.reason is not None:
-            return Interrupted(running.reason)
-        code = running.shim.returncode
+        code = shim.process.returncode
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return Failed(Kind.CRASHED, f"the command's shim {how}", detail=said.decode("utf-8", "replace")[-4000:] or None)
 
 
-class _Running:
-    """One shim as its runner sees it. The end of its standard output, which nobody else holds, is its end."""
+class _Shim:
+    """A shim as its runner sees it. The end of its standard output, which nobody else holds, is its end."""
 
-    task: asyncio.Task[None]
-
-    def __init__(self, shim: subprocess.Popen[bytes]) -> None:
-        self.shim = shim
-        self.ticks = start_ticks(shim.pid) or 0
-        self.reason: str | None = None
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.ticks = start_ticks(process.pid) or 0
+        self.stopped = False
         self._hammer: asyncio.TimerHandle | None = None
         self._said = b""
         self._loop = asyncio.get_running_loop()
         self._end: asyncio.Future[None] = self._loop.create_future()
-        assert shim.stdout is not None
-        self._pipe = shim.stdout
+        assert process.stdout is not None
+        self._pipe = process.stdout
         os.set_blocking(self._pipe.fileno(), False)
         self._loop.add_reader(self._pipe.fileno(), self._read)
 
-    def stop(self, reason: str, patience: float) -> None:
+    def stop(self, patience: float) -> None:
         """Ask the shim to end its command; kill a shim that has not done so after `patience` seconds."""
-        if self.reason is None and self.shim.returncode is None:
-            self.reason = reason
-            self.shim.send_signal(signal.SIGTERM)
-            self._hammer = self._loop.call_later(patience, self.shim.kill)
+        if self.process.returncode is None:
+            self.stopped = True
+            self.process.send_signal(signal.SIGTERM)
+            self._hammer = self._loop.call_later(patience, self.process.kill)
 
     async def ended(self) -> bytes:
         """What the shim said (nothing, unless something went wrong), when it has ended."""
@@ -279,7 +257,7 @@ class _Running:
         elif data is not None:
             self._loop.remove_reader(self._pipe.fileno())
             self._pipe.close()
-            self.shim.wait()  # at most the microseconds between its last close and its end
+            self.process.wait()  # at most the microseconds between its last close and its end
             if self._hammer is not None:
                 self._hammer.cancel()
             self._end.set_result(None)

@@ -79,7 +79,7 @@ class Pool:
             from respool.batch.workers.commands import CommandWorkers
 
             return CommandWorkers(
-                self.size, report=self._report, note=self._note, spool_id=self._spool_id, places=self._places,
+                self.size, self._report, self._note, spool_id=self._spool_id, places=self._places,
                 durable=self._durable,
             )  # fmt: skip
         from respool.batch.workers.processes import ProcessWorkers

@@ -15,15 +15,15 @@ import os
 import signal
 import socket
 import sys
-from collections import deque
 from pathlib import Path
 from typing import Any
 
 from respool.batch.declaration import Task
 from respool.batch.execute import timed_out
-from respool.batch.model import Attempt, Failed, Interrupted, Kind, Outcome, outcome_from_data
+from respool.batch.model import Attempt, Failed, Kind, Outcome, outcome_from_data
 from respool.batch.places import Places
 from respool.batch.workers.contract import Note, Report
+from respool.batch.workers.lanes import Lane, Lanes
 from respool.batch.workers.process_table import start_ticks
 from respool.batch.workers.receipt import read_receipt
 from respool.batch.workers.worker_process import HEADER, frame
@@ -80,19 +80,17 @@ class _Worker:
         self.writer.transport.abort()
 
 
-class _Lane:
-    """One place: its worker, the attempt that runs there, and how that is to end if we ended it."""
+class _Lane(Lane):
+    """With the worker that it keeps from one attempt to the next."""
 
-    __slots__ = ("attempt", "server", "verdict", "worker")
+    __slots__ = ("worker",)
 
-    def __init__(self, worker: _Worker | None) -> None:
-        self.worker = worker
-        self.attempt: Attempt | None = None
-        self.verdict: Outcome | None = None
-        self.server: asyncio.Task[None] | None = None
+    def __init__(self) -> None:
+        super().__init__()
+        self.worker: _Worker | None = None
 
 
-class ProcessWorkers:
+class ProcessWorkers(Lanes[_Lane]):
     """Runs at most `size` attempts at once, each in a process. See contract.Workers.
 
     A task is loaded in its worker by name, as seen from `folder`. `durable` receipts survive a power cut as well.
@@ -102,43 +100,34 @@ class ProcessWorkers:
         self, size: int, report: Report, note: Note, *, spool_id: str, places: Places, nonce: str,
         folder: Path | None = None, durable: bool = False,
     ) -> None:  # fmt: skip
-        self._size, self._report, self._note = size, report, note
-        self._spool_id, self._places, self._nonce = spool_id, places, nonce
+        super().__init__(size, report)
+        self._note, self._spool_id, self._places, self._nonce = note, spool_id, places, nonce
         self._folder, self._durable = folder, durable
-        self._queue: deque[tuple[Attempt, Task]] = deque()
-        self._lanes: set[_Lane] = set()
-        self._parked: list[_Worker] = []
         self._workers: set[_Worker] = set()
         # More interpreters starting at once than there are processors only delay the first result.
         self._starting = asyncio.Semaphore(max(1, os.cpu_count() or 1))
-        self._closed = False
 
-    def put(self, attempt: Attempt, task: Task) -> None:
-        self._queue.append((attempt, task))
-        if len(self._lanes) < self._size and not self._closed:
-            lane = _Lane(self._parked.pop() if self._parked else None)
-            self._lanes.add(lane)
-            lane.server = asyncio.get_running_loop().create_task(self._serve(lane))
+    def new_lane(self) -> _Lane:
+        return _Lane()
 
-    def interrupt(self, attempt: Attempt, reason: str) -> None:
-        for waiting in self._queue:
-            if waiting[0] == attempt:
-                self._queue.remove(waiting)
-                asyncio.get_running_loop().call_soon(self._report, attempt, Interrupted(reason))
-                return
-        for lane in self._lanes:
-            if lane.attempt == attempt:
-                self._end(lane, Interrupted(reason))
+    async def serve(self, lane: _Lane) -> None:
+        # An item is taken when there is a worker for it; until then it is any other lane's to take.
+        with contextlib.suppress(Exception):  # `run` tries again, and says what is wrong
+            await self._start_worker(lane)
+        await super().serve(lane)
 
-    async def close(self) -> None:
-        self._closed = True
-        while self._queue:
-            self._report(self._queue.popleft()[0], Interrupted("the workers were closed"))
-        for lane in self._lanes:
-            self._end(lane, Interrupted("the workers were closed"))
-        servers = [lane.server for lane in self._lanes if lane.server is not None]
-        if servers:
-            await asyncio.wait(servers)
+    async def run(self, lane: _Lane, attempt: Attempt, task: Task) -> Outcome:
+        for _ in range(2):  # a worker that had died unnoticed before: the item is not to blame
+            outcome = await self._start_worker(lane) or lane.verdict or await self._try(lane, attempt, task)
+            if outcome is not None:
+                return outcome
+        return Failed(Kind.CRASHED, _LOADING)
+
+    def stop(self, lane: _Lane) -> None:
+        if lane.worker is not None:
+            lane.worker.kill()
+
+    async def free(self) -> None:
         for worker in self._workers:
             worker.writer.close()  # the end of the socket is the end of the worker's work
         if self._workers:
@@ -146,40 +135,20 @@ class ProcessWorkers:
             await asyncio.wait(ended, timeout=PATIENCE)
         for worker in list(self._workers):
             await self._dismiss(worker)
-        await asyncio.sleep(0)  # what was interrupted a moment ago reports through the loop
 
     def pids(self) -> dict[int, int]:
         return {worker.pid: worker.ticks for worker in self._workers if worker.alive}
 
-    async def _serve(self, lane: _Lane) -> None:
-        """Run attempts for as long as there are some; then leave the worker to the next lane."""
-        try:
-            while self._queue and not self._closed:
-                problem = None
-                if lane.worker is None or not lane.worker.alive:
-                    problem = await self._start(lane)
-                    if not self._queue:
-                        break
-                lane.attempt, task = self._queue.popleft()
-                outcome = problem or await self._run(lane, lane.attempt, task)
-                if outcome is None:  # its worker had died unnoticed before: the item is not to blame
-                    problem = await self._start(lane, needed=True)
-                    outcome = problem or await self._run(lane, lane.attempt, task) or Failed(Kind.CRASHED, _LOADING)
-                attempt, lane.attempt, lane.verdict = lane.attempt, None, None
-                self._report(attempt, outcome)
-        finally:
-            self._lanes.discard(lane)
-            if lane.worker is not None:
-                self._parked.append(lane.worker)
-
-    async def _start(self, lane: _Lane, needed: bool = False) -> Outcome | None:
-        """Give the lane a worker that is ready to work, or say what is wrong."""
+    async def _start_worker(self, lane: _Lane) -> Failed | None:
+        """Give the lane a worker that is ready to work, if it has none and there is work; or say what is wrong."""
         if lane.worker is not None:
+            if lane.worker.alive:
+                return None
             await self._dismiss(lane.worker)
             lane.worker = None
         async with self._starting:
-            if lane.verdict or not (needed or self._queue) or self._closed:
-                return lane.verdict
+            if lane.verdict is not None or self.closed or not (lane.attempt or self.waiting):
+                return None
             try:
                 worker = await self._launch()
             except OSError as error:
@@ -214,7 +183,7 @@ class ProcessWorkers:
         self._workers.add(worker)
         return worker
 
-    async def _run(self, lane: _Lane, attempt: Attempt, task: Task) -> Outcome | None:
+    async def _try(self, lane: _Lane, attempt: Attempt, task: Task) -> Outcome | None:
         """What became of the attempt; None if the worker died before it had begun."""
         worker, timer, begun = lane.worker, None, False
         assert worker is not None
@@ -232,7 +201,7 @@ class ProcessWorkers:
                     begun = True
                     if task.timeout is not None:
                         late = timed_out(task.timeout)
-                        timer = asyncio.get_running_loop().call_later(task.timeout, self._end, lane, late)
+                        timer = asyncio.get_running_loop().call_later(task.timeout, self.end, lane, late)
         finally:
             if timer is not None:
                 timer.cancel()
@@ -244,23 +213,15 @@ class ProcessWorkers:
             return receipt or lane.verdict
         return Failed(Kind.CRASHED, f"its worker process {_ending(code)}{_hint(task, code)}")
 
-    def _end(self, lane: _Lane, verdict: Outcome) -> None:
-        if lane.attempt is not None and lane.verdict is None:
-            lane.verdict = verdict
-            if lane.worker is not None:
-                lane.worker.kill()
-
     async def _dismiss(self, worker: _Worker) -> int:
         """See a worker to its end, and forget it."""
         if worker.alive:
             worker.writer.close()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(worker.process.wait(), PATIENCE if not self._closed else 0.01)
+                await asyncio.wait_for(worker.process.wait(), PATIENCE if not self.closed else 0.01)
             worker.kill()
         code = await worker.bury()
         self._workers.discard(worker)
-        if worker in self._parked:
-            self._parked.remove(worker)
         (self._places.session(self._nonce) / str(worker.pid)).unlink(missing_ok=True)
         return code
 
