@@ -61,7 +61,8 @@ def test_what_we_write_fits_and_is_read(folder: Folder) -> None:
     assert not list(misfits(json.loads(text), SCHEMA))
     progress = read_document(text)
     assert progress.lists == {
-        "queued_items": ["c"], "current_items": [], "completed": ["a"], "failed": ["b"], "skipped": [],
+        "queued_items": ["c"], "current_items": [], "interrupted_items": [], "completed": ["a"], "failed": ["b"],
+        "skipped": [],
     }  # fmt: skip
     assert progress.counts[ItemState.FAILED] == 1
     assert not progress.finished
@@ -81,6 +82,27 @@ def test_a_job_that_runs(folder: Folder, until: Callable[[Callable[[], bool]], N
     assert not list(misfits(data, SCHEMA))
     assert (data["runner_alive"], data["pid"], data["current_items"]) == (True, program.pid, ["a"])
     assert data["job"]["state"] == "running"
+
+
+def test_what_a_killed_runner_left_is_interrupted(folder: Folder, until: Callable[[Callable[[], bool]], None]) -> None:
+    folder.write("items.jsonl", "".join(f'{{"key": "{key}", "n": 1, "wait_for": "go"}}\n' for key in "abc"))
+    program = folder.start("run", "tasks.py:square", "--items", "items.jsonl", "--workers", "2")
+    until(lambda: len(folder.calls) == 2)
+    assert "2 running, 1 pending" in folder.run("jobs", code=0).out
+    assert folder.run("jobs", "items", "1", "--state", "interrupted", code=0).out == ""
+    program.kill()
+    program.communicate(timeout=60)
+    listed = folder.run("jobs", code=0).out
+    assert "interrupted  tasks.py:square items.jsonl  2 interrupted, 1 pending" in listed
+    assert "items    2 interrupted, 1 pending" in folder.run("jobs", "show", "1", code=0).out
+    data = folder.run("jobs", "show", "1", "--json", "--keys", code=0).data
+    assert not list(misfits(data, SCHEMA))
+    assert (data["counts"]["running"], data["counts"]["interrupted"], data["job"]["counts"]["interrupted"]) == (0, 2, 2)
+    assert (data["current_items"], sorted(data["interrupted_items"])) == ([], ["a", "b"])
+    assert not read_document(json.dumps(data)).finished
+    assert folder.states() == {"a": "interrupted", "b": "interrupted", "c": "pending"}
+    assert len(folder.run("jobs", "items", "1", "--state", "interrupted", code=0).out.splitlines()) == 2
+    assert folder.run("jobs", "items", "1", "--state", "running", code=0).out == ""
 
 
 def test_for_people(folder: Folder) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from respool.batch.declaration import Mode, Task
-from respool.batch.model import Attempt, Failed, ItemState, Job, Kind, Outcome
+from respool.batch.model import OPEN_STATES, Attempt, Failed, ItemState, Job, Kind, Outcome
 from respool.batch.policy import Concurrency
 from respool.batch.settle import Settled, Streak, follow, tripped
 from respool.clock import MICROSECONDS, local_time
@@ -62,6 +62,7 @@ class Course:
     held_by: str | None = None
     deadline: float | None = None  # on the monotonic clock
     settled: int = 0
+    ended: dict[ItemState, int] = field(default_factory=dict)  # how many came to each final state in this run
 
     @property
     def cacheable(self) -> bool:
@@ -147,9 +148,11 @@ class Course:
         self.paused = self.unwritten_pause = pause
 
     def count(self, before: ItemState, after: ItemState, number: int = 1) -> None:
-        """Keep the counts that the view shows."""
+        """Keep the counts that the view shows, and what this run has ended."""
         self.counts[before] = self.counts.get(before, 0) - number
         self.counts[after] = self.counts.get(after, 0) + number
+        if after not in OPEN_STATES and self.expanding is None:
+            self.ended[after] = self.ended.get(after, 0) + number
 
     def waiting_for(self, now: int) -> str | None:
         """What this job waits for, as a sentence, or None if it does not wait."""

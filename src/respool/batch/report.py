@@ -11,7 +11,7 @@ from respool.batch.model import ItemState, Job
 @dataclass(frozen=True, slots=True)
 class RunReport:
     """How a run ended. `signal` is the number of the signal that stopped it, `paused` the jobs that stopped by
-    themselves, `tried` how many tries of each job have ended in it. As text: a line for each job.
+    themselves, `now` how many items of each job it has brought to each final state. As text: a line for each job.
 
     >>> print(RunReport([], None, {}, 0.0))
     nothing to run
@@ -21,7 +21,7 @@ class RunReport:
     signal: int | None
     paused: dict[int, Pause]
     seconds: float
-    tried: dict[int, int] = field(default_factory=dict)
+    now: dict[int, dict[ItemState, int]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return "\n".join(summary(job) for job in self.jobs) or "nothing to run"

@@ -239,7 +239,7 @@ class Runner:
             self._pool.forget(entry.attempt)
             self.courses.changed_items.discard(entry.attempt.item)
             self.courses.dropped.pop(entry.attempt.item, None)
-            course.settled += 1
+            course.settled += course.expanding != entry.attempt.item
             course.count(ItemState.RUNNING, entry.verdict.state)
             if entry.verdict.state is ItemState.PENDING:
                 course.poke()

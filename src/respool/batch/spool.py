@@ -189,8 +189,8 @@ class Spool:
                 await _watched(runner, watcher)
             seconds = self._clock.monotonic() - began
             ran = [reading.job(database, course.job.id) for course in runner.courses]
-            tried = {course.job.id: course.settled for course in runner.courses}
-            return RunReport(ran, caught[0] if caught else None, pauses(runner.courses), seconds, tried)
+            now = {course.job.id: dict(course.ended) for course in runner.courses}
+            return RunReport(ran, caught[0] if caught else None, pauses(runner.courses), seconds, now)
         finally:
             self._owner.release()
 

@@ -13,6 +13,9 @@ from respool.cli.options import same_spool
 from respool.cli.talk import counts_text, job_data, moment, put_json, say, seconds_text
 from respool.phrases import counted
 
+Counts = Mapping[ItemState, int]
+FINISHED = (ItemState.DONE, ItemState.CACHED, ItemState.SKIPPED, ItemState.FAILED)
+
 
 def failure_kinds(database: Database, job: Job) -> dict[str, int]:
     """How many failed items of a job there are of each kind, the most frequent first."""
@@ -23,20 +26,21 @@ def failure_kinds(database: Database, job: Job) -> dict[str, int]:
 
 def close(
     database: Database, jobs: Iterable[Job], *, seconds: float, signal_number: int | None = None,
-    paused: Mapping[int, str] | None = None, tried: Mapping[int, int] | None = None, as_json: bool = False,
+    paused: Mapping[int, str] | None = None, now: Mapping[int, Counts] | None = None, as_json: bool = False,
     note: Mapping[str, Any] | None = None,
 ) -> int:  # fmt: skip
-    """Say how `jobs` stand, on stderr and with `as_json` on stdout; the exit code. By job: `paused` are reasons, `tried`
-    the number of tries, where it is known."""
+    """Say how `jobs` stand, on stderr and with `as_json` on stdout; the exit code. By job: `paused` are reasons, `now`
+    the items that have ended in this run, where that is known."""
     jobs, paused = list(jobs), dict(paused or {})
     code = int(exit_of_jobs(jobs, paused)) if signal_number is None else exit_of_signal(signal_number)
     kinds = {job.id: failure_kinds(database, job) for job in jobs}
+    split = {job.id: now_and_before(job.counts, now[job.id]) for job in jobs if now is not None and job.id in now}
     for job in jobs:
         if job.skipped_reason is not None:
             say(f"{job.name} #{job.id}: skipped: {job.skipped_reason}")
             continue
-        idle = "; nothing had to run" if _had_nothing_to_run(job, tried or {}) else ""
-        say(f"{job.name} #{job.id}: {counts_text(job.counts, kinds[job.id])} in {seconds_text(seconds)}{idle}")
+        when = _when(job, *split[job.id]) if job.id in split else ""
+        say(f"{job.name} #{job.id}: {counts_text(job.counts, kinds[job.id])} in {seconds_text(seconds)}{when}")
         for line in hints(database, job, paused.get(job.id, job.paused_reason)):
             say(f"  {line}")
     if not jobs:
@@ -45,8 +49,8 @@ def close(
         say(f"ended by {signal.Signals(signal_number).name}; the same command again goes on where it stopped")
     if as_json:
         listed = [
-            {**job_data(job, state=str(job.state())), "failed_kinds": kinds[job.id],
-             "code_changed": made_by_other_code(database, job)}
+            {**job_data(job), "failed_kinds": kinds[job.id], "code_changed": made_by_other_code(database, job),
+             **dict(zip(("now", "before"), split.get(job.id, (None, None)), strict=True))}
             for job in jobs
         ]  # fmt: skip
         data = {"jobs": listed, "exit": code, "seconds": round(seconds, 3), "signal": signal_number}
@@ -54,8 +58,21 @@ def close(
     return code
 
 
-def _had_nothing_to_run(job: Job, tried: Mapping[int, int]) -> bool:
-    return tried.get(job.id) == 0 and not job.counts.get(ItemState.PENDING, 0)
+def now_and_before(counts: Counts, now: Counts) -> tuple[Counts, Counts]:
+    """What of the finished items in `counts` ended `now`, in this run, and what had ended before it.
+
+    >>> now_and_before({ItemState.DONE: 3, ItemState.PENDING: 2}, {ItemState.DONE: 1})
+    ({<ItemState.DONE: 'done'>: 1}, {<ItemState.DONE: 'done'>: 2})
+    """
+    ended = {state: min(now.get(state, 0), counts.get(state, 0)) for state in FINISHED}
+    earlier = {state: counts.get(state, 0) - ended[state] for state in FINISHED}
+    return {state: many for state, many in ended.items() if many}, {state: many for state, many in earlier.items() if many}
+
+
+def _when(job: Job, now: Counts, before: Counts) -> str:
+    if not now and not job.counts.get(ItemState.PENDING, 0):
+        return "; nothing had to run"
+    return f" (now {counts_text(now) if now else 'nothing'}; before {counts_text(before)})" if before else ""
 
 
 def hints(database: Database, job: Job, paused: str | None) -> list[str]:

@@ -6,7 +6,7 @@ import click
 
 from respool import doctor as diagnosis
 from respool.cli.exits import Exit
-from respool.cli.options import FOR_MACHINES, OF_REHEARSALS, WHERE, option, places_of
+from respool.cli.options import FOR_MACHINES, OF_REHEARSALS, WHERE, option, places_of, same_spool
 from respool.cli.talk import put, put_json, say
 from respool.errors import UsageError
 from respool.findings import Finding, Severity
@@ -25,7 +25,8 @@ _MARKS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "
 def doctor(fix: bool, undo: bool, dry_run: bool, as_json: bool, spool: str | None, rehearsal: bool) -> int:
     """Find what is wrong with a spool, and mend it.
 
-    A live run is never touched. Ends with 1 if a warning or an error remains, 0 otherwise.
+    A live run is never touched. Ends with 1 if a warning or an error remains, 0 otherwise. --undo ends with 0 once the
+    spool is back as it was; what is wrong with that is told all the same.
     """
     if fix and undo:
         raise UsageError("--fix and --undo exclude each other")
@@ -46,9 +47,10 @@ def doctor(fix: bool, undo: bool, dry_run: bool, as_json: bool, spool: str | Non
         for finding in report.findings:
             _tell(finding, would=dry_run)
         if report.backup is not None:
-            say(f"backup: {report.backup}; respool doctor --undo goes back to it")
-        say(_summary(report.findings, asked=fix or undo))
-    return int(Exit.DONE if report.healthy else Exit.FAILED)
+            say(f"backup: {report.backup}; respool doctor --undo{same_spool(places)} goes back to it")
+        say(_summary(report.findings, same_spool(places), asked=fix))
+    # An undo was asked to bring back a state that somebody had found wrong: that it is wrong again is no failure of it.
+    return int(Exit.DONE if report.healthy or undo else Exit.FAILED)
 
 
 def _tell(finding: Finding, *, would: bool) -> None:
@@ -59,9 +61,9 @@ def _tell(finding: Finding, *, would: bool) -> None:
         put(f"{'':8} {finding.advice}")
 
 
-def _summary(findings: list[Finding], *, asked: bool) -> str:
+def _summary(findings: list[Finding], there: str, *, asked: bool) -> str:
     if not findings:
         return "nothing is wrong with this spool"
     fixable = sum(finding.fixable for finding in findings)
-    hint = f", {fixable} of them fixable: respool doctor --fix" if fixable and not asked else ""
+    hint = f", {fixable} of them fixable: respool doctor --fix{there}" if fixable and not asked else ""
     return f"{counted(len(findings), 'finding')}{hint}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from respool.batch.model import OPEN_STATES, ItemState, Job
 from respool.batch.places import Places
 from respool.batch.snapshot import JobView, Snapshot
 from respool.batch.store import reading
 from respool.batch.store.connection import Database
-from respool.cli.closing import close
+from respool.cli.closing import Counts, close
 from respool.cli.plain import Logged
 from respool.clock import SYSTEM, Clock
 from respool.files import FileLock
@@ -31,7 +33,7 @@ def follow(
     began = clock.monotonic()
     paused: dict[int, str] = {}
     with Database.open(places, read_only=True, clock=clock) as database:
-        start = {each.id: _finished(each) for each in _family(database, job)}
+        start = {each.id: each.counts for each in _family(database, job)}
         try:
             version, idle, family = -1, 0, list[Job]()
             while True:
@@ -54,8 +56,10 @@ def follow(
                 clock.sleep(POLL)
         finally:
             view.close()
+        family = _family(database, job)
         return close(
-            database, _family(database, job), seconds=clock.monotonic() - began, paused=paused, as_json=as_json
+            database, family, seconds=clock.monotonic() - began, paused=paused, as_json=as_json,
+            now={each.id: _gained(each.counts, start.get(each.id, {})) for each in family},
         )  # fmt: skip
 
 
@@ -76,11 +80,16 @@ def _open(job: Job) -> bool:
     return job.sealed_at is None or any(job.counts.get(state, 0) for state in OPEN_STATES)
 
 
-def _finished(job: Job) -> int:
-    return job.total - sum(job.counts.get(state, 0) for state in OPEN_STATES)
+def _finished(counts: Counts) -> int:
+    return sum(many for state, many in counts.items() if state not in OPEN_STATES)
 
 
-def _snapshot(database: Database, family: list[Job], start: dict[int, int], now: int) -> Snapshot:
+def _gained(counts: Counts, start: Counts) -> dict[ItemState, int]:
+    """What came to a final state since we began to look."""
+    return {state: max(0, many - start.get(state, 0)) for state, many in counts.items()}
+
+
+def _snapshot(database: Database, family: list[Job], start: Mapping[int, Counts], now: int) -> Snapshot:
     views = []
     for job in family:
         running: list[tuple[str, int, str | None]] = [
@@ -88,6 +97,6 @@ def _snapshot(database: Database, family: list[Job], start: dict[int, int], now:
         ]
         failures = [(row[0], f"{row[1]}: {row[2]}") for row in database.all("last_failures", job.id, 5)]
         waiting = f"paused: {job.paused_reason}" if job.paused_at is not None else None
-        settled = _finished(job) - start.get(job.id, 0)
+        settled = _finished(job.counts) - _finished(start.get(job.id, {}))
         views.append(JobView(job.id, job.name, job.counts, running, failures[::-1], waiting, len(running), settled))
     return Snapshot(now, views, draining=False, trouble=None, session="")

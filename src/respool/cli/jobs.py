@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
@@ -17,7 +17,19 @@ from respool.cli.exits import Exit
 from respool.cli.lazy import Lazy, LazyGroup
 from respool.cli.options import option
 from respool.cli.reader import A_JOB, find, reader, runner_alive
-from respool.cli.talk import columns, counts_text, instant, job_data, moment, put, put_json, say, short
+from respool.cli.talk import (
+    awaits_its_items,
+    columns,
+    counts_text,
+    instant,
+    job_data,
+    moment,
+    put,
+    put_json,
+    say,
+    short,
+    state_text,
+)
 from respool.errors import JobNotFound
 from respool.phrases import counted
 
@@ -45,49 +57,54 @@ def list_jobs(spool: str | None, rehearsal: bool, as_json: bool) -> int:
     with reader(spool, rehearsal) as database:
         found, alive = reading.jobs(database), runner_alive(database.places)
     if as_json:
-        put_json({"jobs": [job_data(job, state=str(job.state(runner_alive=alive))) for job in found]})
+        put_json({"jobs": [job_data(job, alive=alive) for job in found]})
         return int(Exit.DONE)
     rows = [("JOB", "STATE", "NAME", "ITEMS")]
-    rows += [(str(job.id), str(job.state(runner_alive=alive)), job.name, _standing(job)) for job in found]
+    rows += [(str(job.id), str(job.state(runner_alive=alive)), job.name, _standing(job, alive)) for job in found]
     for line in columns(rows, right=frozenset({0})) if found else ["no jobs"]:
         put(line)
     return int(Exit.DONE)
 
 
-def _standing(job: Job) -> str:
+def _standing(job: Job, alive: bool) -> str:
     if job.skipped_reason is not None:
         return f"skipped: {short(job.skipped_reason)}"
     paused = f"; paused: {short(job.paused_reason or '')}" if job.paused_at is not None else ""
-    return counts_text(job.counts) + paused
+    if awaits_its_items(job):
+        return f"its items are still to be made from job {job.parent}{paused}"
+    return counts_text(job.counts, alive=alive) + paused
 
 
 @click.command("items")
 @A_JOB
-@option("--state", type=click.Choice([str(state) for state in ItemState]), help="Only those in this state.")
+@option("--state", type=click.Choice([*map(str, ItemState), "interrupted"]), help="Only those in this state.")
 @option("--kind", type=click.Choice([str(kind) for kind in Kind]), help="Only those that failed like this.")
 @option("--key", help="Only this one.")
 @option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
+@option("--all", "every", is_flag=True, help="Also respool's own item of a follow-up, which makes the others.")
 @options.WHERE
 @options.OF_REHEARSALS
 @options.FOR_MACHINES
 def items(
-    name: str, state: str | None, kind: str | None, key: str | None, limit: int | None, spool: str | None,
-    rehearsal: bool, as_json: bool,
+    name: str, state: str | None, kind: str | None, key: str | None, limit: int | None, every: bool,
+    spool: str | None, rehearsal: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """The items of a job in input order; with --json one object with their payloads, results and attempts' numbers."""
     with reader(spool, rehearsal) as database:
-        job = find(database, name)
+        job, alive = find(database, name), runner_alive(database.places)
         if key is not None:
             _known_key(database, job, key)
-        found = reading.items(
-            database, job.id, state=ItemState(state) if state else None, kind=Kind(kind) if kind else None, key=key,
-            limit=-1 if limit is None else limit,
+        found: Iterable[Item] = reading.items(
+            database, job.id, state=ItemState("running" if state == "interrupted" else state) if state else None,
+            kind=Kind(kind) if kind else None, key=key, limit=-1 if limit is None else limit, every=every,
         )  # fmt: skip
+        if state in ("running", "interrupted") and alive == (state == "interrupted"):
+            found = ()  # what says running either runs or was interrupted: the lock tells which
         if as_json:
-            put_json({"job": job.id, "name": job.name, "items": [item_data(item) for item in found]})
+            put_json({"job": job.id, "name": job.name, "items": [item_data(item, alive=alive) for item in found]})
             return int(Exit.DONE)
         for item in found:
-            put(f"{item.state:<9}  {item.key}  {_said_of(item)}".rstrip())
+            put(f"{state_text(item.state, alive=alive):<9}  {item.key}  {_said_of(item)}".rstrip())
     return int(Exit.DONE)
 
 
@@ -108,11 +125,11 @@ def _said_of(item: Item) -> str:
     return short(json.dumps(item.result, ensure_ascii=False), 120) if item.result is not None else item.reason or ""
 
 
-def item_data(item: Item) -> dict[str, Any]:
-    """An item for machines."""
+def item_data(item: Item, *, alive: bool) -> dict[str, Any]:
+    """An item for machines; `alive` says if a runner is."""
     return {
-        "key": item.key, "state": item.state, "reason": item.reason, "kind": item.kind, "message": item.message,
-        "attempts": item.attempts, "failures": item.failures, "crashes": item.crashes,
+        "key": item.key, "state": state_text(item.state, alive=alive), "reason": item.reason, "kind": item.kind,
+        "message": item.message, "attempts": item.attempts, "failures": item.failures, "crashes": item.crashes,
         "not_before": instant(item.not_before) if 0 < item.not_before < 1 << 62 else None,
         "started_at": instant(item.started_at), "ended_at": instant(item.ended_at), "payload": item.payload,
         "result": item.result,

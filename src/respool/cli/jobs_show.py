@@ -2,7 +2,7 @@
 
     {"schema_version": 1, "job": {...}, "session_id": ..., "pid": ..., "host": ..., "started_at": ...,
      "updated_at": ..., "parallel": ..., "runner_alive": ..., "counts": {...},
-     and with --keys: "queued_items", "current_items", "completed", "failed", "skipped"}
+     and with --keys: "queued_items", "current_items", "interrupted_items", "completed", "failed", "skipped"}
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from respool.cli.closing import failure_kinds, hints
 from respool.cli.exits import Exit
 from respool.cli.options import option
 from respool.cli.reader import A_JOB, find, reader, runner_alive
-from respool.cli.talk import counts_text, instant, job_data, moment, put, put_json
+from respool.cli.talk import awaits_its_items, counts_data, counts_text, instant, job_data, moment, put, put_json
 from respool.errors import UsageError
 
 SCHEMA_VERSION = 1
 LISTS: dict[str, tuple[ItemState, ...]] = {
     "queued_items": (ItemState.PENDING,),
     "current_items": (ItemState.RUNNING,),
+    "interrupted_items": (),  # what says running though no runner is alive
     "completed": (ItemState.DONE, ItemState.CACHED),
     "failed": (ItemState.FAILED,),
     "skipped": (ItemState.SKIPPED,),
@@ -59,15 +60,17 @@ def document(database: Database, job: Job, *, alive: bool, keys: bool) -> dict[s
     session = database.one("session_of_job", job.id) or (None,) * 6
     nonce, pid, host, workers, started_at, ended_at = session
     data: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION, "job": job_data(job, state=str(job.state(runner_alive=alive))),
+        "schema_version": SCHEMA_VERSION, "job": job_data(job, alive=alive),
         "session_id": nonce, "pid": pid, "host": host, "started_at": instant(started_at),
         "updated_at": instant(job.updated_at if ended_at is None else max(job.updated_at, ended_at)),
         "parallel": int(workers) if workers is not None and workers.isdecimal() else workers,
-        "runner_alive": alive, "counts": {str(state): job.counts.get(state, 0) for state in ItemState},
+        "runner_alive": alive, "counts": counts_data(job.counts, alive=alive),
     }  # fmt: skip
     if keys:
         for name, states in LISTS.items():
             data[name] = [key for state in states for key in reading.keys(database, job.id, state)]
+        if not alive:
+            data["current_items"], data["interrupted_items"] = [], data["current_items"]
     return data
 
 
@@ -76,7 +79,7 @@ def _lines(database: Database, job: Job, data: Mapping[str, Any]) -> list[str]:
         f"job      {job.id} {job.name}",
         f"task     {job.task} (version {job.version})",
         f"state    {data['job']['state']}",
-        f"items    {counts_text(job.counts, failure_kinds(database, job))}",
+        f"items    {_standing(database, job, data['runner_alive'])}",
         f"created  {moment(job.created_at)}",
         f"changed  {moment(job.updated_at)}",
     ]
@@ -91,6 +94,12 @@ def _lines(database: Database, job: Job, data: Mapping[str, Any]) -> list[str]:
     return [*lines, *hints(database, job, job.paused_reason)]
 
 
+def _standing(database: Database, job: Job, alive: bool) -> str:
+    if awaits_its_items(job):
+        return f"still to be made from job {job.parent}"
+    return counts_text(job.counts, failure_kinds(database, job), alive=alive)
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What a reader of the document may rely on. The lists are None if they were not asked for."""
@@ -102,12 +111,13 @@ class Progress:
     updated_at: str
     parallel: int | str | None
     counts: dict[ItemState, int]
+    interrupted: int
     lists: dict[str, list[str]] | None = field(default=None)
 
     @property
     def finished(self) -> bool:
-        """Nothing is queued or running."""
-        return not self.counts.get(ItemState.PENDING) and not self.counts.get(ItemState.RUNNING)
+        """Nothing is queued, running or interrupted."""
+        return not (self.counts[ItemState.PENDING] or self.counts[ItemState.RUNNING] or self.interrupted)
 
 
 def read_document(text: str) -> Progress:
@@ -123,10 +133,10 @@ def read_document(text: str) -> Progress:
         if version != SCHEMA_VERSION:
             raise UsageError(f"this document has schema_version {version!r}; this program reads {SCHEMA_VERSION}")
         lists = {name: [str(key) for key in data[name]] for name in LISTS} if "queued_items" in data else None
-        counts = {ItemState(state): int(number) for state, number in data["counts"].items()}
+        counts = {ItemState(state): int(data["counts"][state]) for state in ItemState}
         return Progress(
             data["session_id"], data["pid"], data["host"], data["started_at"], data["updated_at"], data["parallel"],
-            counts, lists,
+            counts, int(data["counts"]["interrupted"]), lists,
         )  # fmt: skip
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"this is no document of `respool jobs show --json`: {error}") from None

@@ -159,7 +159,7 @@ class _Run:
             )  # fmt: skip
         return close(
             spool.database(), report.jobs, seconds=report.seconds, signal_number=report.signal,
-            paused={job: pause.reason for job, pause in report.paused.items()}, tried=report.tried,
+            paused={job: pause.reason for job, pause in report.paused.items()}, now=report.now,
             as_json=self.given["as_json"], note={"rehearsal": self.rehearse is not None},
         )  # fmt: skip
 

@@ -81,8 +81,15 @@ _ORDER = (
 )  # fmt: skip
 
 
-def counts_text(counts: Mapping[ItemState, int], kinds: Mapping[str, int] | None = None) -> str:
-    """The counts of a job's items as a phrase; `kinds` are those of the failed ones.
+def state_text(state: ItemState, *, alive: bool) -> str:
+    """An item's state; what says running is interrupted if no runner is `alive`."""
+    return "interrupted" if state is ItemState.RUNNING and not alive else str(state)
+
+
+def counts_text(
+    counts: Mapping[ItemState, int], kinds: Mapping[str, int] | None = None, *, alive: bool = True
+) -> str:
+    """The counts of a job's items as a phrase; `kinds` are those of the failed ones, `alive` says if a runner is.
 
     >>> counts_text({ItemState.DONE: 97, ItemState.FAILED: 1}, {"raised": 1})
     '97 done, 1 failed (raised 1)'
@@ -91,15 +98,29 @@ def counts_text(counts: Mapping[ItemState, int], kinds: Mapping[str, int] | None
     parts = []
     for state in _ORDER:
         if number := counts.get(state, 0):
-            parts.append(f"{number} {state}" + (f" ({why})" if why and state is ItemState.FAILED else ""))
+            kind = f" ({why})" if why and state is ItemState.FAILED else ""
+            parts.append(f"{number} {state_text(state, alive=alive)}{kind}")
     return ", ".join(parts) or "no items"
 
 
-def job_data(job: Job, *, state: str) -> dict[str, Any]:
-    """A job for machines: what `jobs list --json` and `run --json` say of it."""
+def awaits_its_items(job: Job) -> bool:
+    """Whether a job is a follow-up of which nothing is there yet but respool's own item, which will make the others."""
+    return job.parent is not None and job.sealed_at is None and job.counts == {ItemState.PENDING: 1}
+
+
+def counts_data(counts: Mapping[ItemState, int], *, alive: bool) -> dict[str, int]:
+    """The counts for machines: every state, and how many only say that they run though no runner is `alive`."""
+    data = {str(state): counts.get(state, 0) for state in ItemState}
+    if not alive:
+        data["running"], data["interrupted"] = 0, data["running"]
+    return {"interrupted": 0, **data}
+
+
+def job_data(job: Job, *, alive: bool = False) -> dict[str, Any]:
+    """A job for machines: what `jobs list --json` and `run --json` say of it; `alive` says if a runner is."""
     return {
-        "id": job.id, "name": job.name, "task": job.task, "version": job.version, "state": state, "total": job.total,
-        "counts": {str(each): job.counts.get(each, 0) for each in ItemState}, "generation": job.generation,
+        "id": job.id, "name": job.name, "task": job.task, "version": job.version, "state": str(job.state(runner_alive=alive)),
+        "total": job.total, "counts": counts_data(job.counts, alive=alive), "generation": job.generation,
         "created_at": instant(job.created_at), "updated_at": instant(job.updated_at), "ended_at": instant(job.ended_at),
         "paused": None if job.paused_at is None else {
             "since": instant(job.paused_at), "reason": job.paused_reason, "resume_at": instant(job.resume_at)

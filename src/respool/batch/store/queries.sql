@@ -157,10 +157,15 @@ FROM jobs WHERE name = ?;
 SELECT sealed_at, revision, no_cache, streak_kind, streak_count, streak_since, code_changed_at FROM jobs WHERE id = ?;
 
 -- name: counts
-SELECT state, count(*) FROM items WHERE job_id = ? GROUP BY state;
+-- A follow-up's '@items', which makes the others, is no item of the user's: it counts only while it is open, or failed.
+SELECT i.state, count(*) - EXISTS (SELECT 1 FROM items e WHERE e.job_id = ?1 AND e.key = '@items' AND e.state = i.state
+  AND e.state NOT IN ('pending', 'running', 'failed')) AS many
+FROM items i WHERE i.job_id = ?1 GROUP BY i.state HAVING many > 0;
 
 -- name: all_counts
-SELECT job_id, state, count(*) FROM items GROUP BY job_id, state;
+SELECT i.job_id, i.state, count(*) - EXISTS (SELECT 1 FROM items e WHERE e.job_id = i.job_id AND e.key = '@items'
+  AND e.state = i.state AND e.state NOT IN ('pending', 'running', 'failed')) AS many
+FROM items i GROUP BY i.job_id, i.state HAVING many > 0;
 
 -- name: has_open_items
 SELECT EXISTS (SELECT 1 FROM items WHERE job_id = ? AND state IN ('pending', 'running'));
@@ -412,10 +417,12 @@ FROM items i JOIN payloads p ON p.item_id = i.id
 LEFT JOIN attempts a ON a.item_id = i.id AND a.number = i.attempts
 LEFT JOIN results r ON r.item_id = i.result_item AND r.number = i.result_attempt
 WHERE i.job_id = ?1 AND (?2 IS NULL OR i.state = ?2) AND (?3 IS NULL OR i.kind = ?3) AND (?4 IS NULL OR i.key = ?4)
+  AND (i.key <> '@items' OR i.state = 'failed' OR ?4 = '@items' OR ?6)
 ORDER BY i.position LIMIT ?5;
 
 -- name: keys_of_state
-SELECT key FROM items WHERE job_id = ? AND state = ? ORDER BY not_before, position;
+SELECT key FROM items WHERE job_id = ? AND state = ? AND (key <> '@items' OR state = 'failed')
+ORDER BY not_before, position;
 
 -- name: attempts_of_item
 SELECT number, started_at, ended_at, outcome, kind, message, detail FROM attempts WHERE item_id = ? ORDER BY number;

@@ -82,10 +82,13 @@ def _job(row: Sequence[Any]) -> Job:
 
 def items(
     database: Database, job: int, *, state: ItemState | None = None, kind: Kind | None = None, key: str | None = None,
-    limit: int = -1,
+    limit: int = -1, every: bool = False,
 ) -> Iterator[Item]:  # fmt: skip
-    """The items of a job in input order, with payloads and results."""
-    for row in database.each("items_of_job", job, state, kind, key, limit):
+    """The items of a job in input order, with payloads and results.
+
+    The item that makes the others of a follow-up is given if it failed, if it is named by its key, or with `every`.
+    """
+    for row in database.each("items_of_job", job, state, kind, key, limit, every):
         yield Item(
             id=row[0], job=row[1], key=row[2], state=ItemState(row[3]), reason=row[4],
             kind=Kind(row[5]) if row[5] else None, message=row[6], attempts=row[7], failures=row[8], crashes=row[9],
