@@ -16,23 +16,23 @@ first table that fits an attempt answers it, and what no table fits succeeds as 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import tomllib
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from respool import canonical
 from respool.batch.declaration import Mode, Task
-from respool.batch.execute import failure, timed_out
-from respool.batch.model import Attempt, Done, Failed, Interrupted, Kind, Outcome
+from respool.batch.execute import timed_out
+from respool.batch.model import Attempt, Done, Failed, Kind, Outcome
 from respool.batch.places import Places
 from respool.batch.policy import classify
 from respool.batch.workers.contract import Note, Report
+from respool.batch.workers.lanes import Lane, Lanes
 from respool.clock import SYSTEM
 from respool.errors import UsageError
 from respool.files import private_folder, write_atomic
@@ -165,7 +165,17 @@ def _bad(path: Path, text: str, table: int | None, name: str, problem: str, why:
     return UsageError(f"{name!r} {problem}", where=f"{path}:{line + 1}", why=why, command="mend that line")
 
 
-class RehearsalWorkers:
+class _Lane(Lane):
+    """With the way to cut its delay short."""
+
+    __slots__ = ("stopped",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stopped = asyncio.Event()
+
+
+class RehearsalWorkers(Lanes[_Lane]):
     """Answers at most `size` attempts at once from a script. See contract.Workers.
 
     The output of a command is written where a real one's would be, in `output.log` of the attempt's folder.
@@ -174,70 +184,29 @@ class RehearsalWorkers:
     def __init__(
         self, size: int, report: Report, note: Note, *, spool_id: str, places: Places, script: Script
     ) -> None:  # fmt: skip
-        self._size, self._report, self._note = size, report, note
-        self._spool_id, self._places, self._script = spool_id, places, script
-        self._queue: deque[tuple[Attempt, Task]] = deque()
-        self._playing: dict[Attempt, asyncio.Task[Outcome]] = {}
-        self._reasons: dict[Attempt, str] = {}
-        self._closed = False
+        super().__init__(size, report)
+        self._note, self._places, self._script = note, places, script
 
-    def put(self, attempt: Attempt, task: Task) -> None:
-        self._queue.append((attempt, task))
-        self._fill()
+    def new_lane(self) -> _Lane:
+        return _Lane()
 
-    def interrupt(self, attempt: Attempt, reason: str) -> None:
-        for waiting in self._queue:
-            if waiting[0] == attempt:
-                self._queue.remove(waiting)
-                asyncio.get_running_loop().call_soon(self._report, attempt, Interrupted(reason))
-                return
-        if attempt in self._playing:
-            self._reasons.setdefault(attempt, reason)
-            self._playing[attempt].cancel()
-
-    async def close(self) -> None:
-        self._closed = True
-        while self._queue:
-            self._report(self._queue.popleft()[0], Interrupted("the workers were closed"))
-        for attempt in list(self._playing):
-            self.interrupt(attempt, "the workers were closed")
-        while self._playing:
-            await asyncio.wait(self._playing.values())
-        await asyncio.sleep(0)  # what was interrupted a moment ago reports through the loop
-
-    def pids(self) -> dict[int, int]:
-        return {}
-
-    def _fill(self) -> None:
-        while self._queue and len(self._playing) < self._size and not self._closed:
-            attempt, task = self._queue.popleft()
-            playing = asyncio.get_running_loop().create_task(self._play(attempt, task))
-            self._playing[attempt] = playing
-            playing.add_done_callback(partial(self._ended, attempt))
-
-    def _ended(self, attempt: Attempt, playing: asyncio.Task[Outcome]) -> None:
-        del self._playing[attempt]
-        reason = self._reasons.pop(attempt, "the rehearsal was cancelled")
-        outcome: Outcome
-        if playing.cancelled():
-            outcome = Interrupted(reason)
-        else:
-            error = playing.exception()
-            outcome = failure(error) if error is not None else playing.result()
-        self._fill()
-        self._report(attempt, outcome)
-
-    async def _play(self, attempt: Attempt, task: Task) -> Outcome:
+    async def run(self, lane: _Lane, attempt: Attempt, task: Task) -> Outcome:
+        lane.stopped.clear()
         answer = self._script.answer(attempt, task)
         if answer.output:
             self._note(attempt, answer.output[0])
-        late = task.timeout is not None and answer.delay > task.timeout
-        await asyncio.sleep(task.timeout if late and task.timeout is not None else answer.delay)
+        late = timed_out(task.timeout) if task.timeout is not None and answer.delay > task.timeout else None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(answer.delay if late is None else task.timeout):
+                await lane.stopped.wait()
+        if lane.verdict is not None:
+            return lane.verdict
         if task.mode is Mode.COMMAND:
-            self._write_output(attempt, task, answer, whole=not late and answer.fault is None)
-        if late and task.timeout is not None:
-            return timed_out(task.timeout)
-        return answer.outcome()
+            self._write_output(attempt, task, answer, whole=late is None and answer.fault is None)
+        return late or answer.outcome()
+
+    def stop(self, lane: _Lane) -> None:
+        lane.stopped.set()
 
     def _write_output(self, attempt: Attempt, task: Task, answer: Answer, *, whole: bool) -> None:
         """What the command would have said: everything and its marker, or, after a fault, what came before that."""
