@@ -17,7 +17,8 @@ from graphlib import CycleError, TopologicalSorter
 
 FLOORS: dict[int, str] = {
     0: "errors phrases clock canonical files findings config pace sliding_log",
-    1: "cassette cassette/model cassette/matching cassette/redaction cassette/leaks cassette/nearest cassette/deck "
+    1: "cassette cassette/model cassette/matching cassette/keys cassette/urls cassette/bodies cassette/jsonpath "
+    "cassette/redaction cassette/leaks cassette/nearest cassette/deck "
     "batch batch/model batch/policy batch/declaration batch/settle batch/blocks "
     "batch/reconcile",
     2: "cassette/format cassette/foreign cassette/foreign/* cassette/library cassette/upkeep "
