@@ -12,11 +12,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Hashable
 from itertools import count
 from threading import Lock
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from respool.cassette.matching import Matching
 from respool.cassette.model import Cassette, Failure, Headers, Interaction, Mode, Request, Response
-from respool.cassette.redaction import Redaction
 from respool.errors import RequestNotRecorded
 
 
@@ -78,6 +77,13 @@ Throttle: TypeAlias = Callable[[Request, Observed | None], float | None]
 """(request, what came back or None before the first try) → seconds to wait before (again) sending it, None: go on."""
 
 
+class Redactor(Protocol):
+    """What a deck asks of its Redaction (or of another dialect's filters)."""
+
+    def request(self, request: Request, /) -> Request | None:
+        """The form in which a request is matched; None for one that this cassette is not meant for: it goes live."""
+
+
 class _Track:
     """The interactions under one key, and how often the key was asked for."""
 
@@ -95,6 +101,7 @@ class Deck:
     interaction under a key answers every further request. `throttle` decides on waits around live requests.
 
     >>> from respool.cassette.model import Response
+    >>> from respool.cassette.redaction import Redaction
     >>> tape = Cassette((Interaction(Request("GET", "http://a/"), Response(200, body=b"hi")),))
     >>> steps = Deck(tape, Matching(), Redaction(), Mode.REPLAY).exchange(Request("GET", "http://a/"))
     >>> try: next(steps)
@@ -103,7 +110,7 @@ class Deck:
     """
 
     def __init__(
-        self, cassette: Cassette, matching: Matching, redaction: Redaction, mode: Mode, *, name: str = "", test: str = "",
+        self, cassette: Cassette, matching: Matching, redaction: Redactor, mode: Mode, *, name: str = "", test: str = "",
         command: str = "", repeats: bool = False, keep_failures: bool = False, throttle: Throttle | None = None,
     ) -> None:  # fmt: skip
         self.cassette = cassette
@@ -158,15 +165,14 @@ class Deck:
         """
         if self.closed:
             raise self._refused(request, f"the cassette was closed when {self.test or 'its block'} ended")
-        if self._answers:
-            redacted = self.redaction.request(request)
-            found = self._find(redacted)
-            if found is not None:
-                return found
-            if self.mode is Mode.REPLAY:
-                raise self._missed(redacted)
         slot = None
-        if self.mode is not Mode.BYPASS:
+        if self.mode is not Mode.BYPASS and (redacted := self.redaction.request(request)) is not None:
+            if self._answers:
+                found = self._find(redacted)
+                if found is not None:
+                    return found
+                if self.mode is Mode.REPLAY:
+                    raise self.missed(redacted)
             slot = Slot(next(self._places), request)
             self._reserved.append(slot)
         yield from self._sent(request, slot)
@@ -238,46 +244,49 @@ class Deck:
         agreeing = None
         for place in track.places:
             fresh = place not in self._played
-            if fresh or self.repeats:
-                stored = self.redaction.request(self.cassette.interactions[place].request)
-                if self.matching.agrees(request, stored):
-                    agreeing = place
-                    if fresh:
-                        break
+            if (fresh or self.repeats) and self.matching.agrees(request, self._stored(place)):
+                agreeing = place
+                if fresh:
+                    break
         if agreeing is not None:
             self._played.append(agreeing)
         return agreeing
 
     def _indexed(self, request: Request, key: Hashable) -> _Track | None:
         """Bring the bucket of `request` under full keys: a large cassette pays only for what is asked of it."""
-        interactions, redact, matching = self.cassette.interactions, self.redaction.request, self.matching
-        buckets = self._buckets
+        matching, buckets = self.matching, self._buckets
         if buckets is None:
             buckets = {}
-            for place, interaction in enumerate(interactions):
-                buckets.setdefault(matching.bucket(redact(interaction.request)), []).append(place)
+            for place in range(len(self.cassette.interactions)):
+                buckets.setdefault(matching.bucket(self._stored(place)), []).append(place)
             self._buckets = buckets
         places = buckets.pop(matching.bucket(request), None)
         if places is not None:
             tracks: dict[Hashable, _Track] = {}
             for place in places:
-                tracks.setdefault(matching.key(redact(interactions[place].request)), _Track()).places.append(place)
+                tracks.setdefault(matching.key(self._stored(place)), _Track()).places.append(place)
             self._tracks.update(tracks)
         return self._tracks.get(key)
 
-    def _missed(self, request: Request) -> RequestNotRecorded:
+    def _stored(self, place: int) -> Request:
+        """A recorded request in the form that is matched: rules that are newer than the tape hold for it too."""
+        stored = self.cassette.interactions[place].request
+        return self.redaction.request(stored) or stored
+
+    def missed(self, request: Request) -> RequestNotRecorded:
+        """Remember a redacted request that nothing answers; returns the error that says so."""
         from respool.cassette import nearest  # only a miss pays for its import
 
         times = 1 + sum(1 for miss in self.misses if miss.request == request)
         error = nearest.explained(
-            request, self.cassette.interactions, self.matching, self.redaction.request,
+            request, self.cassette.interactions, self.matching, self._stored,
             name=self.name, times=times, command=self.command,
         )  # fmt: skip
         self.misses.append(Miss(request, str(error)))
         return error
 
     def _refused(self, request: Request, why: str) -> RequestNotRecorded:
-        redacted = self.redaction.request(request)
+        redacted = self.redaction.request(request) or request
         error = RequestNotRecorded(
             f"{redacted.method} {redacted.url} was sent after its cassette had been closed", where=self.name or None, why=why,
             command="end what runs in the background before the test ends, or give it a cassette of a wider scope",

@@ -1,0 +1,305 @@
+"""The façade of the cassette half: a cassette file in use, as a context manager, an async one, or a decorator."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
+
+from respool.cassette import clients
+from respool.cassette.deck import Closed, Deck, Throttle
+from respool.cassette.library import Library
+from respool.cassette.matching import Matching
+from respool.cassette.model import Cassette, Failure, Interaction, Mode
+from respool.cassette.open_decks import Opened
+from respool.cassette.redaction import DEFAULT, Redaction, Rule
+from respool.errors import CassetteError, CassetteMissing, CassetteRefused, SecretFound, UsageError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+VCR_MODES = {"none": Mode.REPLAY, "once": Mode.FILL, "new_episodes": Mode.FILL, "all": Mode.RERECORD, "rewrite": Mode.RERECORD}
+"""vcrpy's words, as far as a word alone decides ("once" also asks whether the file is there)."""
+
+
+class Figures(NamedTuple):
+    """What one use of a cassette came to; `written` says whether its file changed."""
+
+    name: str
+    mode: str
+    played: int
+    recorded: int
+    live: int
+    misses: tuple[str, ...]
+    unplayed: tuple[str, ...]
+    cut: int
+    unfinished: int
+    written: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """How a cassette is played and what may be kept of it.
+
+    `allow_status`: statuses ≥ 400 that may be on a tape, None for all of them. `unplayed` is "report" or "fail".
+    `without` names default redaction rules that are switched off. `also` are cassettes that are only read, behind the
+    first. `throttle` decides on waits around live requests.
+    """
+
+    mode: Mode = Mode.REPLAY
+    matching: Matching = field(default_factory=Matching)
+    redact: tuple[Rule, ...] = ()
+    without: tuple[str, ...] = ()
+    allow_status: frozenset[int] | None = frozenset()
+    keep_failures: bool = False
+    repeats: bool = False
+    unplayed: str = "report"
+    also: tuple[Path, ...] = ()
+    throttle: Throttle | None = None
+
+
+class Recording:
+    """One cassette file in use. `open` and `close` are for those who cannot use a `with` block.
+
+    >>> with Recording("tests/cassettes/oslo.json", Conditions(mode=Mode.BYPASS)) as deck:
+    ...     deck.played
+    0
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], conditions: Conditions | None = None, *, test: str = "", command: str = "",
+    ) -> None:  # fmt: skip
+        self.path = Path(path)
+        self.conditions = conditions or Conditions()
+        self.test = test
+        self.command = command
+        self._library = Library(self.path.parent)
+        self._opened: Opened | None = None
+        self._own: Cassette = Cassette()
+
+    def open(self, *, everywhere: bool = False) -> Deck:
+        """Load the file and open its deck; `everywhere` for a test runner (see open_decks.Opened).
+
+        Raises CassetteUnreadable. A file that is not there is an empty tape: the first request then says so.
+        """
+        if self._opened is not None:
+            raise UsageError(f"the cassette {str(self.path)!r} is open already", why="one recording is one use of its file")
+        clients.install()
+        given = self.conditions
+        self._own = self._loaded(self.path) if given.mode is not Mode.RERECORD else Cassette()
+        tape = self._own
+        if given.also:
+            behind = [interaction for path in given.also for interaction in self._library.load(path).interactions]
+            tape = replace(tape, interactions=(*tape.interactions, *behind))
+        deck = Deck(
+            tape, given.matching, _redaction(given.redact, given.without), given.mode, name=str(self.path), test=self.test,
+            command=self.command, repeats=given.repeats, keep_failures=given.keep_failures, throttle=given.throttle,
+        )  # fmt: skip
+        self._opened = Opened(deck, everywhere=everywhere)
+        return deck
+
+    def end(self) -> Deck:
+        """The deck is no longer open, and refuses what comes late. Nothing is written before `finish`."""
+        if self._opened is None:
+            raise UsageError(f"the cassette {str(self.path)!r} is not open")
+        self._opened.end()
+        self._opened.deck.close()
+        return self._opened.deck
+
+    def finish(self, *, failed: bool = False) -> Figures:
+        """Write what was recorded, unless the test `failed`, after `end`.
+
+        Raises CassetteRefused (a status that is not allowed), SecretFound, CassetteBusy: the file is then as before.
+        """
+        opened, self._opened = self._opened, None
+        if opened is None:
+            raise UsageError(f"the cassette {str(self.path)!r} is not open")
+        deck = opened.deck
+        closed = deck.close()
+        written = bool(closed.fresh) and not failed
+        if written:
+            self._keep(deck, closed)
+        stored = deck.cassette.interactions
+        return Figures(
+            str(self.path), deck.mode.value, closed.played, len(closed.fresh), closed.live,
+            tuple(miss.message for miss in closed.misses),
+            tuple(f"{stored[place].request.method} {stored[place].request.url}" for place in closed.unplayed),
+            closed.cut, closed.unfinished, written,
+        )  # fmt: skip
+
+    def close(self, *, failed: bool = False) -> Figures:
+        """`end` and `finish` in one."""
+        self.end()
+        return self.finish(failed=failed)
+
+    def enter(self) -> None:
+        """Make the open deck that of the current context; `leave` undoes it."""
+        if self._opened is not None:
+            self._opened.enter()
+
+    def leave(self) -> None:
+        """Undo `enter`."""
+        if self._opened is not None:
+            self._opened.leave()
+
+    def _loaded(self, path: Path) -> Cassette:
+        try:
+            return self._library.load(path)
+        except CassetteMissing:
+            return Cassette()
+
+    def _keep(self, deck: Deck, closed: Closed) -> None:
+        from respool.cassette import leaks  # a replay never pays for it
+
+        _statuses_allowed(closed.fresh, self.conditions.allow_status, str(self.path))
+        # Twice: what is collected from a later interaction (a token that a login hands out) also stands in earlier ones.
+        fresh = closed.fresh
+        for _ in range(2):
+            fresh = tuple(deck.redaction.interaction(interaction) for interaction in fresh)
+        found = leaks.check(fresh, deck.redaction.secrets)
+        if found:
+            raise SecretFound(
+                f"{len(found)} secret(s) would be written: " + "; ".join(str(leak) for leak in found[:5]),
+                where=str(self.path), why="the leak check knows shapes that no redaction rule has replaced",
+                command="add a rule, e.g. redact=[Json('$.token')], and record again; nothing was written",
+            )  # fmt: skip
+        header = replace(
+            self._own, at=self._own.at or fresh[0].at, test=self.test or self._own.test,
+            matching=self.conditions.matching.described(),
+        )  # fmt: skip
+        self._library.keep(self.path, header, fresh, afresh=deck.mode is Mode.RERECORD)
+
+    def __enter__(self) -> Deck:
+        deck = self.open()
+        self.enter()
+        return deck
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        figures = self.close(failed=kind is not None)
+        if kind is None:
+            complain(figures, self.conditions.unplayed)
+
+    async def __aenter__(self) -> Deck:
+        return self.__enter__()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self.__exit__(kind, error, trace)
+
+    def again(self) -> Recording:
+        """The same recording, not open: each call of a decorated function is a use of its own."""
+        return type(self)(self.path, self.conditions, test=self.test, command=self.command)
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Decorate a function, a coroutine function or a generator function."""
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def recorded(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with self.again():
+                    return await function(*args, **kwargs)
+
+        elif inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def recorded(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with self.again():
+                    return (yield from function(*args, **kwargs))
+
+        else:
+
+            @functools.wraps(function)
+            def recorded(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with self.again():
+                    return function(*args, **kwargs)
+
+        return cast("Callable[P, R]", recorded)
+
+
+def use_cassette(
+    path: str | os.PathLike[str], mode: str | Mode = Mode.REPLAY, *, match: Matching | None = None,
+    redact: Iterable[Rule] = (), without: Iterable[str] = (), allow_status: Collection[int] | None = (),
+    keep_failures: bool = False, repeats: bool = False, unplayed: str = "report",
+    also: Sequence[str | os.PathLike[str]] = (), test: str = "", **matching: Any,
+) -> Recording:  # fmt: skip
+    """A cassette for a `with` block, an `async with` block, or as a decorator; the block gets the open Deck.
+
+    `mode` is a Mode or its word ("replay", "fill", "rerecord", "bypass", or one of vcrpy's). Further keywords are
+    fields of Matching (`ignore_query=["ts"]`, `ignore_json=["$.nonce"]`, …), or `match` is a whole one. What was
+    recorded is written at the end, all of it or nothing: not after an exception, not with a status ≥ 400 outside
+    `allow_status`, not with a secret in it. Raises UsageError, CassetteUnreadable, and at the end RequestNotRecorded if
+    a request was missed and the error swallowed.
+
+    >>> with use_cassette("cassettes/session.json", mode="bypass", ignore_query=["ts"]) as deck:
+    ...     deck.live
+    0
+    """
+    if match is not None and matching:
+        raise UsageError(f"match= and {next(iter(matching))}= were both given", why="a Matching says all of it by itself")
+    if unplayed not in ("report", "fail"):
+        raise UsageError(f"unplayed={unplayed!r} is not 'report' or 'fail'")
+    conditions = Conditions(
+        mode_named(mode, Path(path)), match or Matching.of(matching), tuple(redact), tuple(without),
+        None if allow_status is None else frozenset(allow_status), keep_failures, repeats, unplayed,
+        tuple(Path(one) for one in also),
+    )  # fmt: skip
+    return Recording(path, conditions, test=test)
+
+
+def mode_named(word: str | Mode, path: Path) -> Mode:
+    """The mode that a word means for the cassette at `path`. Raises UsageError.
+
+    >>> mode_named("new_episodes", Path("a.json"))
+    <Mode.FILL: 'fill'>
+    """
+    if isinstance(word, Mode):
+        return word
+    if word == "once":  # vcrpy: record while there is no file, then never again
+        return Mode.REPLAY if path.exists() else Mode.FILL
+    try:
+        return VCR_MODES.get(word) or Mode(word)
+    except ValueError:
+        words = ", ".join(mode.value for mode in Mode)
+        raise UsageError(f"mode {word!r} is none of {words}", why=f"vcrpy's words are known too: {', '.join(VCR_MODES)}") from None
+
+
+def complain(figures: Figures, unplayed: str) -> None:
+    """Raise what a use of a cassette that ended well may not hide: a swallowed miss, unplayed interactions on request."""
+    from respool.errors import RequestNotRecorded
+
+    if figures.misses:
+        raise RequestNotRecorded(
+            figures.misses[0], why=f"{len(figures.misses)} request(s) were not on the tape; the code under test swallowed the error"
+        )
+    if unplayed == "fail" and figures.unplayed:
+        raise CassetteError(
+            f"{len(figures.unplayed)} recorded interaction(s) were not played: {'; '.join(figures.unplayed[:3])}",
+            where=figures.name, why="unplayed='fail' was asked for", command="record the cassette again, or remove what is no longer asked for",
+        )  # fmt: skip
+
+
+def _statuses_allowed(fresh: Sequence[Interaction], allowed: frozenset[int] | None, where: str) -> None:
+    if allowed is None:
+        return
+    for interaction in fresh:
+        answer = interaction.response
+        if not isinstance(answer, Failure) and answer.status >= 400 and answer.status not in allowed:
+            raise CassetteRefused(
+                f"{interaction.request.method} {interaction.request.url.partition('?')[0]} was answered with {answer.status}: "
+                "nothing of this recording is kept",
+                where=where, why="an error page on a tape would be replayed for ever",
+                command=f"record again, or say allow_status=[{answer.status}] if the test wants this answer",
+            )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=64)
+def _rules(rules: tuple[Rule, ...], without: tuple[str, ...], environ: tuple[tuple[str, str], ...]) -> Redaction:
+    return Redaction((*DEFAULT, *rules), without=without, environ=dict(environ))
+
+
+def _redaction(rules: tuple[Rule, ...], without: tuple[str, ...]) -> Redaction:
+    """Made anew only when the rules or the environment changed: its patterns are compiled once."""
+    return _rules(rules, without, tuple(os.environ.items())).fresh()

@@ -1,0 +1,143 @@
+"""The pytest plugin: marks, fixtures and options for cassettes.
+
+Everything beyond these hooks is imported when a mark, a fixture or an option needs it: the plugin stands in
+environments whose tests never open a cassette.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from respool.cassette.deck import Deck
+    from respool.pytest_plugin.tapes import Opener
+
+MARK = "cassette(name, *also, mode=..., scope=..., **options): play this test's HTTP requests from a cassette"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Our own options; those of vcrpy's plugins are added where these are not installed."""
+    group = parser.getgroup("respool", "cassettes (respool)")
+    group.addoption(
+        "--cassettes", choices=("replay", "fill", "rerecord", "bypass"), default=None,
+        help="replay: never touch the network (default); fill: record what is missing; rerecord: record everything "
+        "again; bypass: talk to the real services and keep nothing",
+    )  # fmt: skip
+    group.addoption("--cassettes-json", metavar="PATH", default=None, help="write what was played, recorded and missed, per test")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark; refuse to record in parallel, in the controller and in every worker."""
+    config.addinivalue_line("markers", MARK)
+    if config.getoption("--cassettes") in ("fill", "rerecord"):
+        from respool.pytest_plugin.parallel import refuse_recording
+
+        refuse_recording(config)
+    if not hasattr(config, "workerinput"):
+        from respool.pytest_plugin.summary import Summary
+
+        config.pluginmanager.register(Summary(config), "respool-summary")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give every marked test its cassette, and refuse options that no mark has, before anything runs."""
+    marked = [item for item in items if item.get_closest_marker("cassette") is not None]
+    if marked:
+        from respool.pytest_plugin.marks import prepare
+
+        prepare(marked)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """The test's own context sees its cassette; a miss that the application swallowed fails the test here."""
+    tapes = item.stash.get(TAPES, None)
+    if not tapes:
+        return (yield)
+    for tape in tapes:
+        tape.enter()
+    try:
+        result = yield
+    finally:
+        for tape in reversed(tapes):
+            tape.leave()
+    for tape in tapes:
+        tape.complain()
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Cassettes are written when all of the test's own teardown went well, and only then."""
+    if not item.stash.get(TAPES, None):
+        return (yield)
+    from respool.pytest_plugin.tapes import finish
+
+    try:
+        result = yield
+    except BaseException:
+        finish(item, failed=True)
+        raise
+    finish(item)
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Remember how the test stands, and let its figures travel on its report."""
+    report = yield
+    if call.when == "call":
+        item.stash[PASSED] = report.outcome == "passed"
+        if report.outcome == "failed":
+            item.session.stash[FAILURES] = item.session.stash.get(FAILURES, 0) + 1
+    elif call.when == "teardown" and (figures := item.stash.get(FIGURES, None)):
+        report.respool = figures
+    return report
+
+
+def _opening(request: pytest.FixtureRequest) -> Iterator[Deck]:
+    from respool.pytest_plugin.tapes import opened
+
+    yield from opened(request)
+
+
+@pytest.fixture
+def cassette(request: pytest.FixtureRequest) -> Iterator[Deck]:
+    """The open cassette of this test: its Deck, with `played`, `recorded`, `live`, `misses` and `unplayed`."""
+    yield from _opening(request)
+
+
+@pytest.fixture(scope="class")
+def class_cassette(request: pytest.FixtureRequest) -> Iterator[Deck]:
+    """One cassette for all tests of the class."""
+    yield from _opening(request)
+
+
+@pytest.fixture(scope="module")
+def module_cassette(request: pytest.FixtureRequest) -> Iterator[Deck]:
+    """One cassette for all tests of the module."""
+    yield from _opening(request)
+
+
+@pytest.fixture(scope="session")
+def session_cassette(request: pytest.FixtureRequest) -> Iterator[Deck]:
+    """One cassette for the whole run."""
+    yield from _opening(request)
+
+
+@pytest.fixture(scope="session")
+def open_cassette(request: pytest.FixtureRequest) -> Opener:
+    """`open_cassette("folder/name.json", **options)`: a cassette for a fixture of your own, in the mode of this run."""
+    from respool.pytest_plugin.tapes import Opener
+
+    return Opener(request.session)
+
+
+TAPES: pytest.StashKey[list[Any]] = pytest.StashKey()
+PASSED: pytest.StashKey[bool] = pytest.StashKey()
+FAILURES: pytest.StashKey[int] = pytest.StashKey()
+FIGURES: pytest.StashKey[list[dict[str, Any]]] = pytest.StashKey()

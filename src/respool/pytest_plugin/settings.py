@@ -1,0 +1,79 @@
+"""`[tool.respool.cassettes]` of the project's pyproject.toml, read when the first cassette is opened."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+import pytest
+
+from respool.errors import UsageError
+
+DECLARABLE = {
+    "mode": str, "ignore_query": list, "ignore_json": list, "ignore_form": list, "headers": list, "query_order": bool,
+    "body": bool, "without": list, "allow_status": list, "keep_failures": bool, "repeats": bool, "unplayed": str,
+    "block_network": bool, "allowed_hosts": list, "redact_headers": list, "redact_query": list, "redact_form": list,
+    "redact_json": list, "redact_env": list,
+}  # fmt: skip
+"""What may stand in the table besides `folder`: option → the type of its TOML value."""
+
+
+class Settings(NamedTuple):
+    """The folder of cassettes (relative to each test file's own) and the options that every cassette starts from."""
+
+    folder: str
+    options: dict[str, Any]
+
+
+_SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """The project's settings. Raises UsageError with the file and the key."""
+    found = config.stash.get(_SETTINGS, None)
+    if found is None:
+        found = config.stash[_SETTINGS] = _read(config)
+    return found
+
+
+def _read(config: pytest.Config) -> Settings:
+    path = config.rootpath / "pyproject.toml"
+    table = _table(path)
+    folder = table.pop("folder", "cassettes")
+    for key, value in table.items():
+        if key not in DECLARABLE:
+            near = get_close_matches(key, [*DECLARABLE, "folder"], 1)
+            raise UsageError(
+                f"[tool.respool.cassettes] has no setting {key!r}", where=str(path),
+                why=f"did you mean {near[0]}?" if near else f"known: folder, {', '.join(DECLARABLE)}",
+            )  # fmt: skip
+        if not isinstance(value, DECLARABLE[key]):
+            raise UsageError(f"[tool.respool.cassettes] {key} = {value!r} is no {DECLARABLE[key].__name__}", where=str(path))
+    if not isinstance(folder, str):
+        raise UsageError(f"[tool.respool.cassettes] folder = {folder!r} is no text", where=str(path))
+    return Settings(folder, _with_rules(table))
+
+
+def _table(path: Any) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    text = path.read_bytes()
+    if b"respool" not in text:  # parsing costs more than looking, and most projects say nothing here
+        return {}
+    import tomllib
+
+    try:
+        table = tomllib.loads(text.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"pyproject.toml cannot be read: {error}", where=str(path)) from None
+    found: Any = table.get("tool", {}).get("respool", {}).get("cassettes", {})
+    return dict(found)
+
+
+def _with_rules(table: dict[str, Any]) -> dict[str, Any]:
+    """`redact_*` lists become rules."""
+    from respool.cassette.redaction import Env, Form, Header, Json, Query
+
+    kinds = {"redact_headers": Header, "redact_query": Query, "redact_form": Form, "redact_json": Json, "redact_env": Env}
+    rules = [kind(name) for key, kind in kinds.items() for name in table.pop(key, ())]
+    return {**table, "redact": tuple(rules)} if rules else table

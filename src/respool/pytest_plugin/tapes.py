@@ -1,0 +1,131 @@
+"""Cassettes in the life of a run: opened by fixtures, written when what they belong to has ended well."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from respool.cassette.deck import Deck
+from respool.cassette.model import Mode
+from respool.cassette.recording import Conditions, Figures, Recording, complain
+from respool.errors import RequestNotRecorded, UsageError
+from respool.pytest_plugin import FAILURES, FIGURES, PASSED, TAPES
+from respool.pytest_plugin.marks import Wanted, conditions, wanted
+from respool.pytest_plugin.parallel import distributed, serial_command
+from respool.pytest_plugin.settings import settings_of
+
+
+class Tape:
+    """One open cassette of a test or of a wider scope."""
+
+    def __init__(self, want: Wanted, test: str, session: pytest.Session) -> None:
+        _serial(want.conditions, session.config)
+        self._recording = Recording(want.path, want.conditions, test=test, command=_command(test))
+        self._unplayed = want.conditions.unplayed
+        self._session = session
+        self._failures = session.stash.get(FAILURES, 0)
+        self._told = 0
+        self.deck = self._recording.open(everywhere=True)
+
+    def enter(self) -> None:
+        """The test's own context sees this cassette."""
+        self._recording.enter()
+
+    def leave(self) -> None:
+        """Undo `enter`."""
+        self._recording.leave()
+
+    def end(self) -> None:
+        """No request is answered any more."""
+        self._recording.end()
+
+    def complain(self) -> None:
+        """Raise RequestNotRecorded for a miss that the code under test swallowed; each miss is told once."""
+        misses = self.deck.misses[self._told :]
+        self._told = len(self.deck.misses)
+        if misses:
+            raise RequestNotRecorded(misses[0].message, why=f"the code under test swallowed this error ({len(misses)} times)")
+
+    def finish(self, *, failed: bool) -> Figures:
+        """Write what was recorded, unless something failed meanwhile."""
+        if self._session.stash.get(FAILURES, 0) != self._failures:
+            failed = True
+        figures = self._recording.finish(failed=failed)
+        if not failed:
+            complain(figures._replace(misses=figures.misses[self._told :]), self._unplayed)
+        return figures
+
+
+class Opener:
+    """What the fixture `open_cassette` gives: call it with a path, use the answer in a `with` block."""
+
+    def __init__(self, session: pytest.Session) -> None:
+        self._session = session
+
+    def __call__(self, path: str | os.PathLike[str], **options: Any) -> ScopedTape:
+        """A cassette at `path` (relative to the root folder of the run), with the options of the mark."""
+        config = self._session.config
+        return ScopedTape(conditions(config.rootpath / Path(path), options, settings_of(config), config), self._session)
+
+
+class ScopedTape:
+    """A cassette in a fixture's `with` block: written at its end, unless a test failed while it was open."""
+
+    def __init__(self, want: Wanted, session: pytest.Session) -> None:
+        self._want = want
+        self._session = session
+
+    def __enter__(self) -> Deck:
+        self._tape = Tape(self._want, "", self._session)
+        return self._tape.deck
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._tape.end()
+        _note(self._session, self._tape.finish(failed=kind is not None))
+
+
+def opened(request: pytest.FixtureRequest) -> Iterator[Deck]:
+    """The life of the fixtures `cassette`, `class_cassette`, `module_cassette` and `session_cassette`."""
+    node, scope = request.node, request.scope
+    test = getattr(node, "nodeid", "")
+    tape = Tape(wanted(node, scope, request.config), test, request.session)
+    if scope == "function":
+        # Written by pytest_runtest_teardown, when the teardown of the test's other fixtures went well too.
+        request.node.stash.setdefault(TAPES, []).append(tape)
+        try:
+            yield tape.deck
+        finally:
+            tape.end()
+        return
+    try:
+        yield tape.deck
+    finally:
+        tape.end()
+        _note(request.session, tape.finish(failed=False))
+
+
+def finish(item: pytest.Item, *, failed: bool = False) -> None:
+    """Write the cassettes of a test, or drop what was recorded if it did not pass. Raises what forbids to keep it."""
+    failed = failed or not item.stash.get(PASSED, False)
+    for tape in item.stash[TAPES]:
+        item.stash.setdefault(FIGURES, []).append(tape.finish(failed=failed)._asdict())
+    del item.stash[TAPES]
+
+
+def _note(session: pytest.Session, figures: Figures) -> None:
+    session.stash.setdefault(FIGURES, []).append(figures._asdict())
+
+
+def _serial(given: Conditions, config: pytest.Config) -> None:
+    if given.mode in (Mode.FILL, Mode.RERECORD) and distributed(config):
+        raise UsageError(f"mode {given.mode.value!r} records, and recording is serial", command=serial_command())
+
+
+def _command(test: str) -> str:
+    return f"pytest --cassettes=fill {test}" if test else "pytest --cassettes=fill"
+
+
