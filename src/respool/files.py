@@ -78,6 +78,25 @@ def scratch_file() -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 
+def reserve(path: Path, size: int) -> bool:
+    """Take `size` bytes of the disk, to be given back by removing `path` when there is need; False if it has not got them."""
+    descriptor = None
+    try:
+        private_folder(path.parent)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, size)
+        else:
+            os.write(descriptor, bytes(size))
+    except OSError:
+        path.unlink(missing_ok=True)
+        return False
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+    return True
+
+
 def private_folder(folder: Path) -> Path:
     """Make `folder` (0700, with parents) if it is not there, and return it."""
     if not folder.is_dir():

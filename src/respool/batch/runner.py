@@ -28,10 +28,12 @@ from respool.batch.store.ledger import Ledger
 from respool.batch.workers.pool import Make, Pool
 from respool.clock import MICROSECONDS, Clock
 from respool.errors import RespoolError, SpoolUnwritable
+from respool.files import reserve
 from respool.pace import Pace, Token
 
 POLL = 0.2  # seconds between two looks at what others have written
 LOG_BYTES = 4 << 20  # of the write-ahead log that make a checkpoint due
+RESERVE = 1 << 20  # bytes of the disk that are held for what is under way when it fills up
 HURRY = 0.1  # seconds that a foreign writer may hold up the loop
 
 
@@ -103,6 +105,7 @@ class Runner:
 
     def _begin(self) -> None:
         self._ledger.begin_session(self.settings.workers, self.clock.now())
+        reserve(self.database.places.reserve, RESERVE)  # without one, a full disk costs what is under way
 
     async def _adopt(self) -> None:
         """Take over what a dead runner left; a second request to stop leaves it to the next run."""
@@ -340,9 +343,13 @@ class Runner:
         try:
             await self._patience.write(self._write_the_rest)
         except SpoolUnwritable as error:
+            self.database.places.reserve.unlink(missing_ok=True)
+            with contextlib.suppress(SpoolUnwritable):
+                self._write_the_rest()
             ended = [*self._arrived, *((entry.attempt, entry.outcome) for entry in self._judged)]
             raise unrecorded(error, *leave_receipts(self.database.places, self._spool, ended)) from error
         finally:
+            self.database.places.reserve.unlink(missing_ok=True)
             with contextlib.suppress(SpoolUnwritable):  # its slots free themselves when this process has ended
                 self._pace.close()
 

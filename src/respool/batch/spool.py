@@ -28,7 +28,7 @@ from respool.batch.runner import Runner, pauses
 from respool.batch.snapshot import Snapshot
 from respool.batch.sources import Source, from_file, from_values
 from respool.batch.store import reading
-from respool.batch.store.connection import Database, Durability
+from respool.batch.store.connection import Database, Durability, Told, unwritable
 from respool.batch.store.followups import deliver_followups
 from respool.batch.store.intake import Wishes, cancel, retry
 from respool.batch.submission import Progress, apply, declaration_of, stage
@@ -51,7 +51,8 @@ class Spool:
 
     `path` is a database file or a folder; None means RESPOOL_SPOOL, else `.respool/` beside the nearest pyproject.toml,
     else in the working folder. Made at first need. `durability="full"` also survives a power cut without repeating
-    anything. `patience` is how many seconds a full disk, or another program's lock, is waited for before SpoolUnwritable.
+    anything. `patience` is how many seconds a full disk, or another program's lock, is waited for before SpoolUnwritable;
+    `told` hears of such a wait before a run (in one, the watcher shows it).
     Not for several threads at once. Raises SpoolUnreadable for a file that is no spool, UsageError for a network file
     system.
 
@@ -62,12 +63,14 @@ class Spool:
 
     def __init__(
         self, path: str | os.PathLike[str] | None = None, *, durability: Durability = "normal",
-        rehearsal: bool = False, create: bool = True, patience: float = PATIENCE, clock: Clock = SYSTEM,
+        rehearsal: bool = False, create: bool = True, patience: float = PATIENCE,
+        told: Told | None = None, clock: Clock = SYSTEM,
     ) -> None:  # fmt: skip
         given = path if path is not None else os.environ.get("RESPOOL_SPOOL") or None
         places = Places.at(given) if given is not None else Places.nearest()
         self.places = places.rehearsal() if rehearsal else places
-        self._durability, self._create, self._patience, self._clock = durability, create, patience, clock
+        self._durability, self._create, self._clock = durability, create, clock
+        self._patience, self._told = patience, told
         self._database: Database | None = None
         self._owner = FileLock(self.places.owner_lock)
 
@@ -87,7 +90,8 @@ class Spool:
         """The connection of this object."""
         if self._database is None:
             self._database = Database.open(
-                self.places, create=self._create, durability=self._durability, clock=self._clock, patience=self._patience
+                self.places, create=self._create, durability=self._durability, clock=self._clock,
+                patience=self._patience, told=self._told,
             )  # fmt: skip
         return self._database
 
@@ -120,7 +124,7 @@ class Spool:
             declaration = declaration_of(declared, name or declared.name, source, rules, extra)
             remember(declared, *(rule for rule, _ in rules))
             database, digests = self.database(), Digests(self.database())
-            if self._owner.held or not self._owner.acquire(holder=self._holder()):
+            if self._owner.held or not self._take():
                 job, _ = stage(database, declaration, declared, source, wishes or Wishes(), self._clock)
                 return JobHandle(self, job, stored_for_live_runner=True)
             try:
@@ -175,7 +179,7 @@ class Spool:
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise UsageError(f"workers must be a whole number of at least 1, not {workers!r}")
         database = self.database()
-        if not self._owner.acquire(holder=self._holder()):
+        if not self._take():
             raise self._busy()
         try:
             roots = None if jobs is None else [reading.job(database, job).id for job in jobs]
@@ -226,7 +230,7 @@ class Spool:
     def ask(self, verb: str, job: int, arguments: str, act: Callable[[Database, int], int]) -> int | None:
         """Do `act` now if nobody holds the spool, else leave a request for the runner and return None."""
         database, now = self.database(), self._clock.now()
-        if self._owner.held or not self._owner.acquire(holder=self._holder()):
+        if self._owner.held or not self._take():
             with database.write():
                 database.insert("insert_request", now, verb, job, arguments, now)
             return None
@@ -240,6 +244,12 @@ class Spool:
         if isinstance(task, Task):
             return task
         return resolve(task, folder=folder) if isinstance(task, str) else task_of(task)
+
+    def _take(self) -> bool:
+        try:
+            return self._owner.acquire(holder=self._holder())
+        except OSError as error:
+            raise unwritable(error, str(self.places.owner_lock)) from error
 
     def _holder(self) -> dict[str, Any]:
         return {"pid": os.getpid(), "host": socket.gethostname(), "since": self._clock.now()}

@@ -163,7 +163,7 @@ def events(name: str | None, after: int, limit: int, spool: str | None, rehearsa
 def _handle(name: str, spool: str | None, rehearsal: bool) -> Iterator[JobHandle]:
     from respool.batch.spool import Spool
 
-    with closing(Spool(spool, rehearsal=rehearsal, create=False)) as opened:
+    with closing(Spool(spool, rehearsal=rehearsal, create=False, told=say)) as opened:
         yield opened.job(find(opened.database(), name).id)
 
 

@@ -105,6 +105,7 @@ class _Run:
         spool = Spool(
             self.given["spool"], durability=self.given["durability"], rehearsal=self.rehearse is not None,
             create=job is not None, patience=self.patience,
+            told=say,
         )  # fmt: skip
         with contextlib.closing(spool):
             if self.rehearse is not None:

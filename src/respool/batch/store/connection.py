@@ -10,7 +10,7 @@ import contextlib
 import errno
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files as package_files
 from typing import Any, Literal
@@ -24,6 +24,7 @@ APPLICATION_ID = 0x52535031  # "RSP1", in the database's header
 SCHEMA_VERSION = 1
 
 Durability = Literal["normal", "full"]
+Told = Callable[[str], None]
 
 
 @cache
@@ -41,20 +42,22 @@ class Database:
     in queries.sql. Not for use by several threads at once.
     """
 
-    def __init__(self, places: Places, connection: sqlite3.Connection, clock: Clock, *, patience: float) -> None:
+    def __init__(self, places: Places, connection: sqlite3.Connection, clock: Clock, *, patience: float, told: Told | None
+    ) -> None:  # fmt: skip
         self.places = places
         self.clock = clock
         self.connection = connection
         self._gate = FileLock(places.write_lock)
-        self._patience = patience
+        self._patience, self._told = patience, told
         self._sql = queries()
 
     @classmethod
     def open(
         cls, places: Places, *, create: bool = False, read_only: bool = False, durability: Durability = "normal",
-        clock: Clock = SYSTEM, patience: float = 10.0,
+        clock: Clock = SYSTEM, patience: float = 10.0, told: Told | None = None,
     ) -> Database:  # fmt: skip
-        """Connect. `patience` is how many seconds a write waits for a foreign writer before SpoolUnwritable.
+        """Connect. `patience` is how many seconds a write waits for a foreign writer before SpoolUnwritable; `told` hears
+        of a wait that takes a second.
 
         Raises SpoolUnreadable for a file that is no spool, a newer or a damaged one, UsageError for a missing one
         (unless `create`) and for network file systems, SpoolUnwritable for a folder that cannot be written.
@@ -84,7 +87,7 @@ class Database:
             except BaseException:
                 connection.close()
                 raise
-        return cls(places, connection, clock, patience=patience)
+        return cls(places, connection, clock, patience=patience, told=told)
 
     def close(self) -> None:
         """Close the connection; an open transaction is rolled back."""
@@ -149,15 +152,19 @@ class Database:
                 raise
 
     def _begin(self) -> None:
-        started = self.clock.monotonic()
+        started, told = self.clock.monotonic(), self._told
         while True:
             try:
                 self.connection.execute("BEGIN IMMEDIATE")
                 return
             except sqlite3.OperationalError as error:
                 busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-                if not busy or self.clock.monotonic() - started >= self._patience:
+                waited = self.clock.monotonic() - started
+                if not busy or waited >= self._patience:
                     raise
+            if told is not None and waited >= 1.0:
+                told(f"waiting for up to {self._patience:g} s: another program keeps the spool locked")
+                told = None
             self.clock.sleep(0.02)
 
     def data_version(self) -> int:

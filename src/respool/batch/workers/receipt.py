@@ -48,8 +48,16 @@ def read_receipt(folder: Path, spool_id: str, attempt: Attempt) -> Outcome | Non
     another session, or to another payload.
     """
     try:
-        data = canonical.decode((folder / NAME).read_bytes())
-    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError, canonical.NotCanonical):
+        return judge_receipt((folder / NAME).read_bytes(), spool_id, attempt)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def judge_receipt(content: bytes, spool_id: str, attempt: Attempt) -> Outcome | None:
+    """The same of a receipt that came another way: a full disk had no room for its file."""
+    try:
+        data = canonical.decode(content)
+    except (UnicodeDecodeError, canonical.NotCanonical):
         return None
     if not isinstance(data, dict) or not isinstance(data.get("outcome"), dict):
         return None

@@ -36,6 +36,11 @@ TICK = 0.01
 DEFAULTS = (
     signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD,
 )  # fmt: skip
+# The machine has no room now; that is no fault of the command.
+SCARCE = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM,
+)  # fmt: skip
+SCARCITY = 2.0  # seconds after which a command is tried again that there was no room for
 # Nothing about a second try would change these.
 HOPELESS = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENOEXEC, errno.ELOOP, errno.E2BIG)
 
@@ -213,6 +218,11 @@ class Supervisor:
         return failed(kind, f"{message} ({note})" if note else message, detail=self.tail.last_lines())
 
 
+def later(reason: str) -> dict[str, Any]:
+    """A model.Later as data."""
+    return {"outcome": "later", "after": SCARCITY, "reason": reason}
+
+
 def failed(kind: str, message: str, *, final: bool = False, detail: str | None = None) -> dict[str, Any]:
     """A model.Failed as data."""
     return {
@@ -235,18 +245,22 @@ def file_state(path: str) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def write_receipt(folder: str, spec: dict[str, Any], outcome: dict[str, Any]) -> None:
-    """Write `result.json`, in the form that receipt.py documents and reads."""
-    receipt = {**spec["receipt"], "outcome": outcome, "digest": digest(to_json(outcome).encode())}
+def receipt_of(spec: dict[str, Any], outcome: dict[str, Any]) -> bytes:
+    """What `result.json` holds, in the form that receipt.py documents and reads."""
+    return to_json({**spec["receipt"], "outcome": outcome, "digest": digest(to_json(outcome).encode())}).encode()
+
+
+def write_receipt(folder: str, receipt: bytes, durable: bool) -> None:
+    """Write `result.json`: whole, or not at all."""
     temporary = f"{folder}/.result.json.tmp"
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(file, "wb") as stream:
-        stream.write(to_json(receipt).encode())
+        stream.write(receipt)
         stream.flush()
-        if spec["durable"]:
+        if durable:
             os.fsync(file)
     os.replace(temporary, f"{folder}/result.json")
-    if spec["durable"]:
+    if durable:
         place = os.open(folder, os.O_RDONLY)
         os.fsync(place)
         os.close(place)
@@ -257,7 +271,11 @@ def main(folder: str) -> int:
     with open(f"{folder}/spec", "rb") as file:
         spec = marshal.loads(file.read())
     before = {path: file_state(path) for _, path in spec["outputs"]}
-    tail = Tail(f"{folder}/output.log", spec["cap"], spec["marker"].encode())
+    try:
+        tail = Tail(f"{folder}/output.log", spec["cap"], spec["marker"].encode())
+    except OSError as error:
+        os.write(1, receipt_of(spec, later(f"its output cannot be kept: {error.strerror}")))
+        return 0
     supervisor = Supervisor(spec, tail)
     output, output_write = os.pipe()
     errors, errors_write = os.pipe()
@@ -278,12 +296,20 @@ def main(folder: str) -> int:
         if why == "claimed":
             return 1
         name = f"{spec['argv'][0]!r} in {spec['cwd']}"
-        outcome = failed("raised", f"cannot start {name}: {why}", final=int(code) in HOPELESS)
+        if int(code) in SCARCE:
+            outcome = later(f"cannot start {name}: {why}")
+        else:
+            outcome = failed("raised", f"cannot start {name}: {why}", final=int(code) in HOPELESS)
     else:
         supervisor.watch(command, output)
         tail.close()
         outcome = supervisor.outcome(before)
-    write_receipt(folder, spec, outcome)
+    receipt = receipt_of(spec, outcome)
+    try:
+        write_receipt(folder, receipt, spec["durable"])
+    except OSError:
+        # A full disk must not lose what the command came to: if the runner is still there, it reads it here.
+        os.write(1, receipt)
     return 0
 
 
