@@ -307,7 +307,9 @@ def main(folder: str) -> int:
     receipt = receipt_of(spec, outcome)
     try:
         write_receipt(folder, receipt, spec["durable"])
-    except OSError:
+    except OSError as error:
+        if error.errno not in SCARCE:
+            raise
         # A full disk must not lose what the command came to: if the runner is still there, it reads it here.
         os.write(1, receipt)
     return 0
