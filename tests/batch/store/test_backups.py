@@ -35,7 +35,7 @@ def test_back_up_and_restore_under_the_eyes_of_a_reader(tmp_path: Path) -> None:
         version = reader.data_version()
         restore(database, copy)
         assert reader.data_version() != version
-        assert {row[4] for row in reader.all("items_of_job", 1, None, None, None, -1)} != {"later"}
+        assert {row[4] for row in reader.all("items_of_job", 1, None, None, None, -1, False)} != {"later"}
         assert reader.one("any_running") == (0,)
     assert dump(places) == before
     with Database.open(places) as database, database.write():

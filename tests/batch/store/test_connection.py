@@ -10,6 +10,7 @@ import pytest
 
 from respool.batch.places import Places
 from respool.batch.store.connection import Database
+from respool.errors import SpoolUnwritable
 
 
 @pytest.fixture
@@ -77,3 +78,12 @@ def test_an_attempt_has_one_of_its_outcomes(database: Database, outcome: str) ->
         else:
             with pytest.raises(sqlite3.IntegrityError):
                 database.run("close_attempt", ended, outcome, None, None, None, 1, 1)
+
+
+def test_an_error_says_whether_it_was_met_in_reading_or_in_writing(tmp_path: Path) -> None:
+    with Database.open(Places.at(tmp_path / "spool.db"), create=True) as database:
+        database.connection.set_progress_handler(lambda: 1, 1)  # SQLite gives up at its first step
+        with pytest.raises(SpoolUnwritable, match="the spool cannot be read: interrupted"):
+            database.all("jobs")
+        with pytest.raises(SpoolUnwritable, match="the spool cannot be written: interrupted"), database.write():
+            database.run("prune_events", 1)

@@ -18,7 +18,7 @@ from respool.batch.model import Done, Failed, Interrupted, Kind
 from respool.batch.places import Places
 from respool.batch.workers.process_table import start_ticks
 from respool.batch.workers.receipt import write_receipt
-from respool.batch.workers.remains import ProcessId, abandon, adopt, end_group, stray
+from respool.batch.workers.remains import ProcessId, Stray, abandon, adopt, end_group, stray
 
 ONE = attempt()
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
@@ -175,3 +175,9 @@ def test_end_group_takes_a_running_shims_command_along(tmp_path: Path, places: P
 def test_a_finished_command_leaves_no_stray(tmp_path: Path) -> None:
     run(tmp_path, shell("true"))
     assert stray(SPOOL) == []
+
+
+def test_a_stray_is_told_in_a_few_words() -> None:
+    told = str(Stray(ProcessId(12, 34), 5, 1, "nonce", "python " + "x" * 500))
+    assert told.startswith("process 12 of item 5 (python xxx")
+    assert len(told) < 100

@@ -101,19 +101,19 @@ class Database:
 
     def all(self, name: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """All rows of a named query."""
-        with _translated(str(self.places.database)):
+        with _translated(str(self.places.database), "read"):
             return self.connection.execute(self._sql[name], parameters).fetchall()
 
     def each(self, name: str, *parameters: Any, batch: int = 1000) -> Iterator[tuple[Any, ...]]:
         """The rows of a named query, a batch at a time; for walks through what does not fit in memory."""
-        with _translated(str(self.places.database)):
+        with _translated(str(self.places.database), "read"):
             cursor = self.connection.execute(self._sql[name], parameters)
             while rows := cursor.fetchmany(batch):
                 yield from rows
 
     def one(self, name: str, *parameters: Any) -> tuple[Any, ...] | None:
         """The first row of a named query, or None."""
-        with _translated(str(self.places.database)):
+        with _translated(str(self.places.database), "read"):
             row: tuple[Any, ...] | None = self.connection.execute(self._sql[name], parameters).fetchone()
         return row
 
@@ -169,7 +169,7 @@ class Database:
 
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
-        with _translated(str(self.places.database)):
+        with _translated(str(self.places.database), "read"):
             version: int = self.connection.execute("PRAGMA data_version").fetchone()[0]
         return version
 
@@ -272,8 +272,8 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQL
 
 
 @contextlib.contextmanager
-def _translated(where: str) -> Iterator[None]:
-    """SQLite's errors as ours."""
+def _translated(where: str, doing: str = "written") -> Iterator[None]:
+    """SQLite's errors as ours; `doing` says what could not be done."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -285,7 +285,7 @@ def _translated(where: str) -> Iterator[None]:
             ) from error  # fmt: skip
         if isinstance(error, sqlite3.OperationalError):
             raise SpoolUnwritable(
-                f"the spool cannot be written: {error}", where=where, why=_why(code),
+                f"the spool cannot be {doing}: {error}", where=where, why=_why(code),
                 command=_AGAIN,
             ) from error  # fmt: skip
         raise

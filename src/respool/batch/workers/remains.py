@@ -46,6 +46,10 @@ class Stray(NamedTuple):
     nonce: str
     command: str
 
+    def __str__(self) -> str:
+        command = self.command if len(self.command) <= 60 else f"{self.command[:59]}…"
+        return f"process {self.process.pid} of item {self.item} ({command})"
+
 
 def adopt(places: Places, spool_id: str, attempt: Attempt, *, grace: float) -> Outcome | None:
     """The outcome that a command's attempt reached without its runner; None if it must run again.
