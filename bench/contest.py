@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import shutil
@@ -14,18 +13,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 from bench import memory
 from bench.figures import Broken, Json, Skip, Source
+from bench.peers import contestants
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 600.0
-
-
-def contestant(name: str) -> ModuleType:
-    """The module bench.peers.NAME."""
-    return importlib.import_module(f"bench.peers.{name}")
 
 
 @contextlib.contextmanager
@@ -73,15 +67,15 @@ def spawn(name: str, items: int, workers: int, work: str, folder: Path) -> subpr
 
 def measure(name: str, work: str, workers: int, items: int) -> Json:
     """Run a contestant; its items/s, seconds to the first recorded item, MB and more. Raises Skip, Broken."""
-    module = contestant(name)
+    contestant = contestants()[name]
     with scratch() as folder:
-        with watching(module.RECORDED, folder, items) as seen:
+        with watching(contestant.recorded, folder, items) as seen:
             spawned = time.perf_counter()
             process = spawn(name, items, workers, work, folder)
-            samples = sample(process, spawned + DEADLINE, with_root=not module.LAUNCHER)
+            samples = sample(process, spawned + DEADLINE, with_root=not contestant.launcher)
         _check(name, process, folder)
         figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
-        recorded = count(module.RECORDED, folder)
+        recorded = count(contestant.recorded, folder)
         if recorded != items or seen["count"] < items:
             raise Broken(f"{recorded} of {items} items recorded ({seen['count']} seen); {_tail(folder)}")
         seconds = seen["last"] - figures["started"]
@@ -95,14 +89,14 @@ def measure(name: str, work: str, workers: int, items: int) -> Json:
 
 def trial(name: str, workers: int) -> Json:
     """Kill -9 a contestant when a third of its items took effect, start it again, and count. Raises Skip, Broken."""
-    module = contestant(name)
-    items = module.ITEMS["trial"]
+    contestant = contestants()[name]
+    items = contestant.items["trial"]
     with scratch() as folder:
         effects = folder / "effects.log"
         first = spawn(name, items, workers, "trial", folder)
         _until(lambda: len(_effects(effects)) >= items // 3, first, name, folder)
         victims = memory.tree(first.pid)
-        victim = victims[1] if module.LAUNCHER and len(victims) > 1 else first.pid
+        victim = victims[1] if contestant.launcher and len(victims) > 1 else first.pid
         os.kill(victim, signal.SIGKILL)
         first.wait(10)
         before = set(_effects(effects))
@@ -115,7 +109,7 @@ def trial(name: str, workers: int) -> Json:
             os.killpg(again.pid, signal.SIGKILL)
             again.wait()
         done = _effects(effects)
-        recorded = count(module.RECORDED, folder)
+        recorded = count(contestant.recorded, folder)
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -5,19 +5,18 @@ The folder's `figures.json` is written when all is recorded. Run on a folder tha
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from pathlib import Path
 
 from bench.figures import Skip
+from bench.peers import contestants
 
 
 def main(arguments: list[str]) -> int:
     name, items, workers, work, folder = arguments
     try:
-        contestant = importlib.import_module(f"bench.peers.{name}")
-        figures = contestant.run(int(items), int(workers), work, Path(folder))
+        figures = contestants()[name].run(int(items), int(workers), work, Path(folder))
     except (Skip, ModuleNotFoundError) as reason:
         Path(folder, "skipped").write_text(str(reason), encoding="utf-8")
         return 3

@@ -5,6 +5,9 @@ All instants are seconds of `time.perf_counter()`, which on Linux is one clock (
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -33,6 +36,26 @@ class Source(NamedTuple):
     file: str
     growth: str = ""
     total: str = ""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Somebody who can be measured.
+
+    `items` says how many items per kind of work (a slow one gets fewer; a kind that is missing is not run), `recorded`
+    where a second process counts, `same_kind` the contestant of respool that runs the same kind of item. `launcher` is
+    True if its Python process only starts the real one, so that its memory does not count.
+
+    `run(items, workers, work, folder)` returns when every item is durably recorded, and goes on where it stopped if the
+    folder holds an earlier run. It raises `Skip` with the reason where it cannot run.
+    """
+
+    name: str
+    items: dict[str, int]
+    recorded: Source
+    run: Callable[[int, int, str, Path], Figures]
+    same_kind: str
+    launcher: bool = False
 
 
 class Skip(Exception):

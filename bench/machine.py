@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.figures import Json
 
-PACKAGES = ("respool", "joblib", "huey", "dbos", "pebble", "click", "rich")
+PACKAGES = ("respool", "joblib", "huey", "dbos", "click", "rich")
 
 
 def describe(folder: Path) -> Json:

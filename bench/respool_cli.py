@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sqlite3
 import subprocess
@@ -14,9 +15,16 @@ from typing import Any, NamedTuple
 
 from bench.contest import ROOT, sample
 from bench.figures import Broken, Json, Skip
-from bench.respool_items import available
 
 DEADLINE = 900.0
+
+
+def available() -> Any:
+    """The module respool with its runner. Raises Skip while it has none."""
+    respool = importlib.import_module("respool")
+    if not hasattr(respool, "Spool"):
+        raise Skip("respool's runner is not importable (`from respool import Spool`)")
+    return respool
 
 
 def command() -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bench import contest
 from bench.figures import Broken, Json
-from bench.respool_cli import row
-from bench.respool_items import available
+from bench.peers import contestants
+from bench.respool_cli import available, row
 
 LEAST_RATE, LEAST_SHARE, LONGEST_GAP_MS = 30_000, 0.35, 10.0
 LOOK_MS = 1.0
@@ -45,11 +45,10 @@ def _shares(summary: list[Json]) -> list[Json]:
 
 def _commits(items: int) -> Json:
     """How long a second process saw nothing new, looking every millisecond while no-op items run."""
-    with contest.scratch() as folder:
-        module = contest.contestant("respool_async")
-        with contest.watching(module.RECORDED, folder, items, every=LOOK_MS / 1000) as seen:
-            process = contest.spawn("respool_async", items, 4, "noop", folder)
-            process.wait(contest.DEADLINE)
+    recorded = contestants()["respool_async"].recorded
+    with contest.scratch() as folder, contest.watching(recorded, folder, items, every=LOOK_MS / 1000) as seen:
+        process = contest.spawn("respool_async", items, 4, "noop", folder)
+        process.wait(contest.DEADLINE)
     if process.returncode != 0 or seen["count"] < items:
         raise Broken(f"{seen['count']} of {items} items recorded, exit code {process.returncode}")
     gap = seen["gap_p99_ms"]

@@ -9,11 +9,8 @@ from statistics import median
 
 from bench import contest
 from bench.figures import Broken, Json, Skip, spread
+from bench.peers import contestants
 
-CONTESTANTS = (
-    "respool_async", "respool_thread", "respool_process", "respool_command", "bare_sqlite", "bare_sqlite_event",
-    "joblib_sqlite", "huey_sqlite", "gnu_parallel", "dbos_steps", "dbos_queue",
-)  # fmt: skip
 REFERENCE = "respool_async"
 WORKS = ("noop", "1ms")
 
@@ -29,7 +26,7 @@ def play(names: Sequence[str], rounds: int, workers: int, divisor: int) -> Json:
     for number in range(rounds):
         for work in WORKS:
             for name in _turned(names, number):
-                items = contest.contestant(name).ITEMS.get(work)
+                items = contestants()[name].items.get(work)
                 if items is None or name in skipped or name in broken:
                     continue
                 try:
@@ -47,7 +44,7 @@ def trials(names: Sequence[str], workers: int, without: Collection[str]) -> list
     """The kill -9 trial of every contestant that has one."""
     found = []
     for name in names:
-        if name in without or "trial" not in contest.contestant(name).ITEMS:
+        if name in without or "trial" not in contestants()[name].items:
             continue
         try:
             found.append({"name": name, **contest.trial(name, workers)})
@@ -65,11 +62,11 @@ def summary(runs: list[Json]) -> list[Json]:
     rates = {(run["round"], run["work"], run["name"]): run["rate"] for run in runs}
     found = []
     for work in WORKS:
-        for name in CONTESTANTS:
+        for name in contestants():
             mine = [run for run in runs if run["name"] == name and run["work"] == work]
             if not mine:
                 continue
-            same = contest.contestant(name).SAME_KIND
+            same = contestants()[name].same_kind
             found.append({
                 "work": work, "name": name, "items": mine[0]["items"], "runs": len(mine),
                 "rate": spread([run["rate"] for run in mine]),

@@ -1,11 +1,20 @@
-"""The contestants, one file each.
+"""The contestants: each module holds those of one program in `CONTESTANTS`.
 
-A file has `ITEMS` (how many items per kind of work; a slow one gets fewer), `RECORDED` (a Source: where a second
-process counts), `SAME_KIND` (the contestant of respool that runs the same kind of item), `LAUNCHER` (True if its Python
-process only starts the real one, so that its memory does not count), and
-
-    run(items: int, workers: int, work: str, folder: Path) -> Figures
-
-which returns when every item is durably recorded, and goes on where it stopped if the folder holds an earlier run. It
-raises `Skip` with the reason where it cannot run. Imports of a peer stay inside `run`: a missing one skips itself.
+Imports of a peer stay inside its `run`: a missing one skips itself, and nobody else pays for it.
 """
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from bench.figures import Contestant
+
+MODULES = ("respool", "bare_sqlite", "joblib_sqlite", "huey_sqlite", "gnu_parallel", "dbos_sqlite")
+
+
+@cache
+def contestants() -> dict[str, Contestant]:
+    """All of them by name, respool's own first."""
+    found = (one for module in MODULES for one in import_module(f"bench.peers.{module}").CONTESTANTS)
+    return {one.name: one for one in found}

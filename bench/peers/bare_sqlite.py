@@ -1,4 +1,7 @@
-"""The limit: a bare loop of `sqlite3`, one transaction with one attempt-like row per item; WAL, synchronous=NORMAL."""
+"""The limit: bare loops of `sqlite3` with respool's settings (WAL, synchronous=NORMAL), a transaction for each item.
+
+One writes an attempt-like row per item, the other one an event as well, which is nearer to what respool writes.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,18 @@ import sqlite3
 import time
 from pathlib import Path
 
-from bench.figures import Figures, Source
+from bench.figures import Contestant, Figures, Source
 
-ITEMS = {"noop": 100_000}
 RECORDED = Source(
     "sqlite", "bare.db", "SELECT max(id), count(*) FROM attempts WHERE id > :since", "SELECT count(*) FROM attempts"
 )
-SAME_KIND = "respool_async"
-LAUNCHER = False
-
 ATTEMPT = "INSERT INTO attempts (item, number, started_at, ended_at, outcome, result) VALUES (?, 1, ?, ?, 'done', ?)"
+EVENT = "INSERT INTO events (at, job, item, attempt, type) VALUES (?, 1, ?, 1, 'item_done')"
 
 
-def run(items: int, workers: int, work: str, folder: Path) -> Figures:
+def run_attempts(items: int, workers: int, work: str, folder: Path) -> Figures:
     """`workers` and `work` mean nothing here."""
-    connection = connect(folder / "bare.db")
+    connection = _connect(folder / "bare.db")
     started = time.perf_counter()
     execute = connection.execute
     for item in range(items):
@@ -30,8 +30,22 @@ def run(items: int, workers: int, work: str, folder: Path) -> Figures:
     return Figures(started)
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """An autocommit connection to a new database with an attempts and an events table."""
+def run_attempts_and_events(items: int, workers: int, work: str, folder: Path) -> Figures:
+    """`workers` and `work` mean nothing here either."""
+    connection = _connect(folder / "bare.db")
+    started = time.perf_counter()
+    execute = connection.execute
+    for item in range(items):
+        now = time.time_ns() // 1000
+        execute("BEGIN IMMEDIATE")
+        execute(ATTEMPT, (item, now, now, "null"))
+        execute(EVENT, (now, item))
+        execute("COMMIT")
+    connection.close()
+    return Figures(started)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.executescript("""
         PRAGMA journal_mode = WAL;
@@ -42,3 +56,9 @@ def connect(path: Path) -> sqlite3.Connection:
                              attempt INTEGER, type TEXT NOT NULL, data TEXT);
     """)
     return connection
+
+
+CONTESTANTS = (
+    Contestant("bare_sqlite", {"noop": 100_000}, RECORDED, run_attempts, same_kind="respool_async"),
+    Contestant("bare_sqlite_event", {"noop": 100_000}, RECORDED, run_attempts_and_events, same_kind="respool_async"),
+)

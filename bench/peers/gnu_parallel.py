@@ -8,13 +8,9 @@ import time
 from pathlib import Path
 
 from bench import items as bench_items
-from bench.figures import Figures, Skip, Source
+from bench.figures import Contestant, Figures, Skip, Source
 
-ITEMS = {"noop": 1_500, "1ms": 1_500, "trial": 200}
 RECORDED = Source("lines", "joblog")
-SAME_KIND = "respool_command"
-LAUNCHER = True
-
 COMMANDS = {"noop": "true {}", "1ms": ": {}; sleep 0.001", "trial": "sleep 0.02; echo {} >> effects.log"}
 
 
@@ -31,3 +27,11 @@ def run(items: int, workers: int, work: str, folder: Path) -> Figures:
         cwd=folder, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     return Figures(started)
+
+
+CONTESTANTS = (
+    Contestant(
+        "gnu_parallel", {"noop": 1_500, "1ms": 1_500, "trial": 200}, RECORDED, run, same_kind="respool_command",
+        launcher=True,
+    ),
+)  # fmt: skip

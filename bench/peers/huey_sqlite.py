@@ -10,14 +10,11 @@ import time
 from pathlib import Path
 
 from bench import items as bench_items
-from bench.figures import Figures, Source
+from bench.figures import Contestant, Figures, Source
 
-ITEMS = {"noop": 10_000, "1ms": 4_000, "trial": 200}
 RECORDED = Source(
     "sqlite", "huey.db", "SELECT max(rowid), count(*) FROM kv WHERE rowid > :since", "SELECT count(*) FROM kv"
 )
-SAME_KIND = "respool_thread"
-LAUNCHER = False
 
 
 def run(items: int, workers: int, work: str, folder: Path) -> Figures:
@@ -58,3 +55,8 @@ def _wait(path: Path, items: int) -> None:
             break
         time.sleep(0.02)
     reader.close()
+
+
+CONTESTANTS = (
+    Contestant("huey_sqlite", {"noop": 10_000, "1ms": 4_000, "trial": 200}, RECORDED, run, same_kind="respool_thread"),
+)

@@ -7,15 +7,12 @@ import time
 from pathlib import Path
 
 from bench import items as bench_items
-from bench.figures import Figures, Source
+from bench.figures import Contestant, Figures, Source
 
-ITEMS = {"noop": 30_000, "1ms": 4_000, "trial": 200}
 RECORDED = Source(
     "sqlite", "joblib.db", "SELECT max(rowid), count(*) FROM results WHERE rowid > :since",
     "SELECT count(DISTINCT key) FROM results",
 )  # fmt: skip
-SAME_KIND = "respool_process"
-LAUNCHER = False
 
 
 def run(items: int, workers: int, work: str, folder: Path) -> Figures:
@@ -33,3 +30,8 @@ def run(items: int, workers: int, work: str, folder: Path) -> Figures:
         connection.execute("INSERT INTO results VALUES (?, ?, ?)", (key, key, time.time_ns() // 1000))
     connection.close()
     return Figures(started)
+
+
+CONTESTANTS = (
+    Contestant("joblib_sqlite", {"noop": 30_000, "1ms": 4_000, "trial": 200}, RECORDED, run, same_kind="respool_process"),
+)
