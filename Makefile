@@ -5,14 +5,16 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help demo test check crash bench clean
 
-VENV := .venv
-BIN := $(VENV)/bin
+# The bench has an environment of its own: its peers bring packages that nothing else needs.
+VENV = .venv
+BIN = $(VENV)/bin
+BENCH_VENV := .venv-bench
 # A stamp is newer than pyproject.toml once its set of packages is installed; `dev` contains the plain set.
-PLAIN := $(VENV)/.installed-plain
-DEV := $(VENV)/.installed-dev
-BENCH := $(VENV)/.installed-bench
+PLAIN := .venv/.installed-plain
+DEV := .venv/.installed-dev
+BENCH := $(BENCH_VENV)/.installed
 # Twice quiet: pip shows errors only.
-PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
+PIP = $(BIN)/python -m pip --disable-pip-version-check install -qq
 
 # Tests of one file stay on one worker, so that what they share is made once.
 TEST_OPTIONS ?= -n 2 --dist loadfile
@@ -34,11 +36,12 @@ check: $(DEV)  ## ruff, mypy --strict and the architecture
 crash: $(DEV)  ## the long kill torture (its short form is a part of `make test`)
 	KILLS=$${KILLS:-120} $(BIN)/python -m pytest -rA --timeout 3600 tests/crash
 
+bench: VENV = $(BENCH_VENV)
 bench: $(BENCH)  ## measure beside the peers, and save the figures with the machine's description
 	$(BIN)/python -m bench
 
 clean:  ## remove what these targets made
-	rm -rf $(VENV) examples/.respool .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf .venv $(BENCH_VENV) .bench examples/.respool .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A virtual environment is made anew when there is none, or when its Python is gone or too old.
@@ -65,7 +68,7 @@ endef
 export MAKE_VENV
 
 # When the environment's Python is gone (an upgrade took it), its stamps are worth nothing.
-$(shell test -x $(BIN)/python || rm -f $(PLAIN) $(DEV) $(BENCH))
+$(shell test -x .venv/bin/python || rm -f $(PLAIN) $(DEV); test -x $(BENCH_VENV)/bin/python || rm -f $(BENCH))
 
 $(PLAIN): pyproject.toml
 	@bash -euo pipefail -c "$$MAKE_VENV"
@@ -79,7 +82,8 @@ $(DEV): pyproject.toml
 	@$(PIP) -e '.[dev]'
 	@touch $(PLAIN) $@
 
-$(BENCH): bench/requirements.txt $(DEV)
-	@echo "installing the peers"
-	@$(PIP) -r bench/requirements.txt
+$(BENCH): pyproject.toml bench/requirements.txt
+	@bash -euo pipefail -c "$$MAKE_VENV"
+	@echo "installing respool and its peers"
+	@$(PIP) -e . -r bench/requirements.txt
 	@touch $@

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench import memory
 from bench.figures import Broken, Json, Skip, Source
-from bench.peers import contestants
+from bench.peers import contestant
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 600.0
@@ -67,15 +67,15 @@ def spawn(name: str, items: int, workers: int, work: str, folder: Path) -> subpr
 
 def measure(name: str, work: str, workers: int, items: int) -> Json:
     """Run a contestant; its items/s, seconds to the first recorded item, MB and more. Raises Skip, Broken."""
-    contestant = contestants()[name]
+    measured = contestant(name)
     with scratch() as folder:
-        with watching(contestant.recorded, folder, items) as seen:
+        with watching(measured.recorded, folder, items) as seen:
             spawned = time.perf_counter()
             process = spawn(name, items, workers, work, folder)
-            samples = sample(process, spawned + DEADLINE, with_root=not contestant.launcher)
+            samples = sample(process, spawned + DEADLINE, with_root=not measured.launcher)
         _check(name, process, folder)
         figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
-        recorded = count(contestant.recorded, folder)
+        recorded = count(measured.recorded, folder)
         if recorded != items or seen["count"] < items:
             raise Broken(f"{recorded} of {items} items recorded ({seen['count']} seen); {_tail(folder)}")
         seconds = seen["last"] - figures["started"]
@@ -89,14 +89,14 @@ def measure(name: str, work: str, workers: int, items: int) -> Json:
 
 def trial(name: str, workers: int) -> Json:
     """Kill -9 a contestant when a third of its items took effect, start it again, and count. Raises Skip, Broken."""
-    contestant = contestants()[name]
-    items = contestant.items["trial"]
+    measured = contestant(name)
+    items = measured.items["trial"]
     with scratch() as folder:
         effects = folder / "effects.log"
         first = spawn(name, items, workers, "trial", folder)
         _until(lambda: len(_effects(effects)) >= items // 3, first, name, folder)
         victims = memory.tree(first.pid)
-        victim = victims[1] if contestant.launcher and len(victims) > 1 else first.pid
+        victim = victims[1] if measured.launcher and len(victims) > 1 else first.pid
         os.kill(victim, signal.SIGKILL)
         first.wait(10)
         before = set(_effects(effects))
@@ -109,7 +109,7 @@ def trial(name: str, workers: int) -> Json:
             os.killpg(again.pid, signal.SIGKILL)
             again.wait()
         done = _effects(effects)
-        recorded = count(contestant.recorded, folder)
+        recorded = count(measured.recorded, folder)
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

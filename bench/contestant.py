@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 from bench.figures import Skip
-from bench.peers import contestants
+from bench.peers import contestant
 
 
 def main(arguments: list[str]) -> int:
     name, items, workers, work, folder = arguments
     try:
-        figures = contestants()[name].run(int(items), int(workers), work, Path(folder))
+        figures = contestant(name).run(int(items), int(workers), work, Path(folder))
     except (Skip, ModuleNotFoundError) as reason:
         Path(folder, "skipped").write_text(str(reason), encoding="utf-8")
         return 3

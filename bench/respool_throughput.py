@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from bench import contest
 from bench.figures import Broken, Json
-from bench.peers import contestants
-from bench.respool_cli import available, row
+from bench.peers import contestant
+from bench.respool_cli import row
 
 LEAST_RATE, LEAST_SHARE, LONGEST_GAP_MS = 30_000, 0.35, 10.0
 LOOK_MS = 1.0
 
 
 def measure(quick: bool, summary: list[Json]) -> list[Json]:
-    """Rows of the table of targets. The share of the limit comes out of the rounds. Raises Skip, Broken."""
-    available()
+    """Rows of the table of targets. The share of the limit comes out of the rounds. Raises Broken."""
     rows = [_rate(summary), *_shares(summary), _commits(5_000 if quick else 100_000)]
     for workers in (1, 16, 64):
         found = contest.measure("respool_async", "noop", workers, 5_000 if quick else 100_000)
@@ -45,7 +44,7 @@ def _shares(summary: list[Json]) -> list[Json]:
 
 def _commits(items: int) -> Json:
     """How long a second process saw nothing new, looking every millisecond while no-op items run."""
-    recorded = contestants()["respool_async"].recorded
+    recorded = contestant("respool_async").recorded
     with contest.scratch() as folder, contest.watching(recorded, folder, items, every=LOOK_MS / 1000) as seen:
         process = contest.spawn("respool_async", items, 4, "noop", folder)
         process.wait(contest.DEADLINE)

@@ -9,7 +9,7 @@ from statistics import median
 
 from bench import contest
 from bench.figures import Broken, Json, Skip, spread
-from bench.peers import contestants
+from bench.peers import MODULES, contestant
 
 REFERENCE = "respool_async"
 WORKS = ("noop", "1ms")
@@ -26,7 +26,7 @@ def play(names: Sequence[str], rounds: int, workers: int, divisor: int) -> Json:
     for number in range(rounds):
         for work in WORKS:
             for name in _turned(names, number):
-                items = contestants()[name].items.get(work)
+                items = contestant(name).items.get(work)
                 if items is None or name in skipped or name in broken:
                     continue
                 try:
@@ -44,7 +44,7 @@ def trials(names: Sequence[str], workers: int, without: Collection[str]) -> list
     """The kill -9 trial of every contestant that has one."""
     found = []
     for name in names:
-        if name in without or "trial" not in contestants()[name].items:
+        if name in without or "trial" not in contestant(name).items:
             continue
         try:
             found.append({"name": name, **contest.trial(name, workers)})
@@ -62,11 +62,11 @@ def summary(runs: list[Json]) -> list[Json]:
     rates = {(run["round"], run["work"], run["name"]): run["rate"] for run in runs}
     found = []
     for work in WORKS:
-        for name in contestants():
+        for name in MODULES:
             mine = [run for run in runs if run["name"] == name and run["work"] == work]
             if not mine:
                 continue
-            same = contestants()[name].same_kind
+            same = contestant(name).same_kind
             found.append({
                 "work": work, "name": name, "items": mine[0]["items"], "runs": len(mine),
                 "rate": spread([run["rate"] for run in mine]),

@@ -5,16 +5,19 @@ Imports of a peer stay inside its `run`: a missing one skips itself, and nobody 
 
 from __future__ import annotations
 
-from functools import cache
 from importlib import import_module
 
 from bench.figures import Contestant
 
-MODULES = ("respool", "bare_sqlite", "joblib_sqlite", "huey_sqlite", "gnu_parallel", "dbos_sqlite")
+# name → module; respool's own first
+MODULES = {
+    "respool_async": "respool", "respool_thread": "respool", "respool_process": "respool", "respool_command": "respool",
+    "bare_sqlite": "bare_sqlite", "bare_sqlite_event": "bare_sqlite", "joblib_sqlite": "joblib_sqlite",
+    "huey_sqlite": "huey_sqlite", "gnu_parallel": "gnu_parallel", "dbos_steps": "dbos_sqlite", "dbos_queue": "dbos_sqlite",
+}  # fmt: skip
 
 
-@cache
-def contestants() -> dict[str, Contestant]:
-    """All of them by name, respool's own first."""
-    found = (one for module in MODULES for one in import_module(f"bench.peers.{module}").CONTESTANTS)
-    return {one.name: one for one in found}
+def contestant(name: str) -> Contestant:
+    """One of them; loads no other's module, whose memory would be measured with it."""
+    found: tuple[Contestant, ...] = import_module(f"bench.peers.{MODULES[name]}").CONTESTANTS
+    return next(one for one in found if one.name == name)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from bench import items as bench_items
 from bench.figures import Contestant, Figures, Source
-from bench.respool_cli import available, command
 
 RECORDED = Source(
     "sqlite", "spool.db", "SELECT max(seq), count(*) FROM events WHERE seq > :since AND type = 'item_done'",
@@ -25,9 +24,10 @@ COMMANDS = {
 
 def run_mode(mode: str, items: int, workers: int, work: str, folder: Path) -> Figures:
     """Submit `items` items of the task of `mode`, and run them; on a folder with a spool, go on with it."""
-    respool = available()
+    from respool import Spool
+
     function = getattr(importlib.import_module("bench.tasks"), f"run_{mode}")
-    with respool.Spool(folder / "spool.db") as spool:
+    with Spool(folder / "spool.db") as spool:
         begin = time.perf_counter()
         spool.submit(function, items=_rows(items, work, str(folder)), name="bench")
         started = time.perf_counter()
@@ -42,7 +42,9 @@ def _rows(count: int, work: str, folder: str) -> Iterator[tuple[str, dict[str, s
 
 
 def run_commands(items: int, workers: int, work: str, folder: Path) -> Figures:
-    """The same of the real command line, one program per item."""
+    """The same through the real command line, one program per item."""
+    from bench.respool_cli import command
+
     source = folder / "items.jsonl"
     if not source.exists():
         source.write_text("".join(f'{{"key": "{key}"}}\n' for key in bench_items.keys(items)), encoding="utf-8")
