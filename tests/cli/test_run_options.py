@@ -1,11 +1,15 @@
-"""What the options of `run` are turned into."""
+"""What the options of `run` are turned into, and what they do."""
 
 from __future__ import annotations
 
+import signal
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
 import pytest
+from program import Folder
 
 from respool.cli.line import Line, Overrides
 from respool.cli.run_options import COMMAND, TakesCommand, names_a_job, wishes_of
@@ -36,3 +40,61 @@ def test_a_line_that_names_no_job() -> None:
     assert not names_a_job(Line())
     with pytest.raises(UsageError, match="need a job"):
         names_a_job(Line(overrides=Overrides(version="2")))
+
+
+HUNGRY = '''
+def eat(payload):
+    return len(bytearray(payload["mb"] * 1_000_000))
+'''
+
+
+SLOW = '''
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+def wait(payload):
+    with open(HERE / "calls", "a") as file:
+        file.write(payload["key"] + "\\n")
+    while not (HERE / "go").exists():
+        time.sleep(0.02)
+'''
+
+
+def test_memory_fails_the_item_that_wants_more_and_no_other(folder: Folder) -> None:
+    folder.write("hungry.py", HUNGRY)
+    folder.write("items.jsonl", '{"key": "small", "mb": 1}\n{"key": "large", "mb": 900}\n')
+    batch = ("run", "hungry.py:eat", "--items", "items.jsonl", "--retries", "0", "--json")
+    done = folder.run(*batch, "--memory", "400MB", code=1)
+    assert done.data["jobs"][0]["failed_kinds"] == {"crashed": 1}
+    assert folder.states() == {"small": "done", "large": "failed"}
+    folder.run(*batch, "--memory", "4GB", "--retry-failed", code=0)
+    assert folder.states() == {"small": "done", "large": "done"}
+
+
+def test_memory_of_a_command(folder: Folder) -> None:
+    folder.write("items.jsonl", '{"key": "small", "mb": 1}\n{"key": "large", "mb": 900}\n')
+    eat = [sys.executable, "-c", "import sys; bytearray(int(sys.argv[1]) * 1000000)", "{mb}"]
+    batch = ("run", "--items", "items.jsonl", "--retries", "0", "--memory", "400MB", "--", *eat)
+    folder.run(*batch, code=1)
+    assert folder.states() == {"small": "done", "large": "failed"}
+
+
+@pytest.mark.parametrize(("grace", "state"), [("200ms", "pending"), ("50s", "done")])
+def test_grace_is_what_running_items_get_after_the_first_signal(
+    folder: Folder, until: Callable[[Callable[[], bool]], None], grace: str, state: str
+) -> None:
+    folder.write("slow.py", SLOW)
+    folder.write("items.jsonl", '{"key": "a"}\n{"key": "b"}\n')
+    program = folder.start("run", "slow.py:wait", "--items", "items.jsonl", "--grace", grace)
+    until(lambda: folder.calls == ["a"])
+    program.send_signal(signal.SIGTERM)
+    if state == "pending":
+        program.communicate(timeout=30)  # ends by itself: what it waits for never comes
+    else:
+        assert "stopping" in next(iter(program.stderr or []))
+        folder.write("go", "")
+        program.communicate(timeout=30)
+    assert program.returncode == 143
+    assert folder.states() == {"a": state, "b": "pending"}
