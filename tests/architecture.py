@@ -18,7 +18,7 @@ from graphlib import CycleError, TopologicalSorter
 FLOORS: dict[int, str] = {
     0: "errors phrases clock canonical files findings config pace sliding_log",
     1: "cassette cassette/model cassette/matching cassette/keys cassette/urls cassette/bodies cassette/jsonpath "
-    "cassette/redaction cassette/leaks cassette/nearest cassette/deck "
+    "cassette/redaction cassette/leaks cassette/nearest cassette/deck cassette/codings cassette/stored_frames "
     "batch batch/model batch/policy batch/declaration batch/settle batch/blocks "
     "batch/reconcile",
     2: "cassette/format cassette/foreign cassette/foreign/* cassette/library cassette/upkeep "
@@ -28,7 +28,7 @@ FLOORS: dict[int, str] = {
     "batch/tasks batch/context batch/execute batch/workers batch/workers/* batch/rehearsal batch/course batch/courses "
     "batch/snapshot batch/report batch/resolving batch/adopt batch/expansion batch/intray batch/patience batch/planning "
     "batch/runner batch/runner_* batch/runner/*",
-    4: "cassette/recording compat compat/vcr batch/spool respool",
+    4: "cassette/recording compat compat/vcr compat/vcr/* batch/spool respool",
     5: "rerecord clusters clusters/* summaries summaries/* doctor",
     6: "pytest_plugin pytest_plugin/* cli cli/* web web/*",
 }

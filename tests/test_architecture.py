@@ -34,6 +34,7 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     "findings.py": ("test_doctor.py", "values without behaviour; the doctor is what gives them meaning"),
     "cli/doctor.py": ("test_doctor.py", "the doctor is tested through its command line"),
     "cassette/keys.py": ("cassette/test_matching.py", "the parts of what a rule makes of a request"),
+    "cassette/stored_frames.py": ("cassette/test_codings.py", "a frame is right if the coding's own decoder reads it"),
     "batch/repairs.py": ("batch/test_upkeep.py", "a repair is proven by the finding that it ends"),
     "batch/model.py": ("batch/test_settle.py", "values; their legal moves are what verdicts are held against"),
     "batch/adopt.py": ("batch/test_crash.py", "only a killed runner leaves something to adopt"),
