@@ -32,7 +32,6 @@ from respool.files import reserve
 from respool.pace import Pace, Token
 
 POLL = 0.2  # seconds between two looks at what others have written
-LOG_BYTES = 4 << 20  # of the write-ahead log that make a checkpoint due
 RESERVE = 1 << 20  # bytes of the disk that are held for what is under way when it fills up
 HURRY = 0.1  # seconds that a foreign writer may hold up the loop
 
@@ -93,7 +92,7 @@ class Runner:
 
     async def run(self) -> None:
         """Run to the end. Raises SpoolUnwritable if nothing can be written for longer than the patience lasts."""
-        with self.database.hurried(HURRY), self.database.checkpointing(LOG_BYTES):
+        with self.database.hurried(HURRY), self.database.checkpointing():
             try:
                 await self._patience.write(self._begin)
                 await self._adopt()

@@ -128,9 +128,10 @@ class Spool:
                 job, _ = stage(database, declaration, declared, source, wishes or Wishes(), self._clock)
                 return JobHandle(self, job, stored_for_live_runner=True)
             try:
-                report = apply(
-                    database, declaration, declared, source, wishes or Wishes(), _intact(digests), self._clock, progress
-                )  # fmt: skip
+                with database.checkpointing():
+                    report = apply(
+                        database, declaration, declared, source, wishes or Wishes(), _intact(digests), self._clock, progress
+                    )  # fmt: skip
                 database.checkpoint()
             finally:
                 self._owner.release()

@@ -34,6 +34,10 @@ def test_the_log_stays_short_while_it_is_checkpointed(database: Database) -> Non
     with database.checkpointing(1 << 20):
         write_much(database, 40)
         assert database.log_bytes() < 2 << 20
+        with database.checkpointing(1 << 20):
+            write_much(database, 1)
+        write_much(database, 40)
+        assert database.log_bytes() < 2 << 20, "an inner block gives back what it found"
     write_much(database, 40)
     assert database.log_bytes() > 4 << 20, "outside of the block nothing is checkpointed"
 

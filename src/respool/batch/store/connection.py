@@ -22,6 +22,7 @@ from respool.files import FileLock, ignore_in_git, network_file_system, private_
 
 APPLICATION_ID = 0x52535031  # "RSP1", in the database's header
 SCHEMA_VERSION = 1
+LOG_BYTES = 4 << 20  # of the write-ahead log that make a checkpoint due: some milliseconds' work
 
 Durability = Literal["normal", "full"]
 Told = Callable[[str], None]
@@ -179,18 +180,19 @@ class Database:
             self.connection.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if wait else 'PASSIVE'})").fetchall()
 
     @contextlib.contextmanager
-    def checkpointing(self, size: int) -> Iterator[None]:
+    def checkpointing(self, size: int = LOG_BYTES) -> Iterator[None]:
         """In this block, a commit that finds `size` bytes in the write-ahead log checkpoints, still under the gate.
 
         SQLite counts what the log holds; its file tells nothing, for it keeps its length when it is written anew. Only
         for the holder of the owner lock.
         """
         page: int = self.connection.execute("PRAGMA page_size").fetchone()[0]
+        before: int = self.connection.execute("PRAGMA wal_autocheckpoint").fetchone()[0]
         self.connection.execute(f"PRAGMA wal_autocheckpoint={size // page}")
         try:
             yield
         finally:
-            self.connection.execute("PRAGMA wal_autocheckpoint=0")
+            self.connection.execute(f"PRAGMA wal_autocheckpoint={before}")
 
     def log_bytes(self) -> int:
         """The size of the write-ahead log."""
