@@ -23,7 +23,7 @@ FLOORS: dict[int, str] = {
     "batch/reconcile",
     2: "cassette/format cassette/foreign cassette/foreign/* cassette/library cassette/upkeep "
     "batch/places batch/store batch/store_* batch/store/* batch/migrations batch/upkeep "
-    "batch/repairs batch/backup_folder batch/sources batch/submission batch/forecast batch/digests",
+    "batch/repairs batch/backup_folder batch/notes batch/sources batch/submission batch/forecast batch/digests",
     3: "cassette/open_decks cassette/clients cassette/clients/* cassette/guard cassette/hosts cassette/hosts/* "
     "batch/tasks batch/context batch/execute batch/workers batch/workers/* batch/rehearsal batch/course batch/courses "
     "batch/snapshot batch/report batch/resolving batch/adopt batch/expansion batch/intray batch/patience batch/planning "

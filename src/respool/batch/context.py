@@ -45,7 +45,8 @@ class Context:
         return f"{self._spool_id}:{self._attempt.item}:{self._attempt.fingerprint[:12]}"
 
     def note(self, text: str) -> None:
-        """Say how far this try is; the live view shows it."""
+        """Say how far this try is. The live view shows the last note, and so do `jobs watch` and `jobs items`, half a
+        second late; it is kept nowhere."""
         self._note(str(text))
 
     @property

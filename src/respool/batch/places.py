@@ -9,6 +9,7 @@
         results/ab/abcd...        results above 64 KB, named by their content
         sessions/NONCE/           one file per worker process of a runner's session
         backups/                  made by the doctor before it repairs
+        notes.json                what running tasks have said last (batch/notes.py)
         reserve                   room for what a run still has to write when the disk is full
       pace/                       rate limits and cool-downs, shared by every spool in this folder
       rehearsal/                  the same again, for rehearsed runs, so that they never mix with real ones

@@ -18,6 +18,7 @@ from respool.batch.courses import Courses
 from respool.batch.expansion import Expander
 from respool.batch.intray import Intray
 from respool.batch.model import Attempt, Done, Failed, ItemState, Kind, Outcome
+from respool.batch.notes import Notes
 from respool.batch.patience import PAUSE, Patience, leave_receipts, unrecorded
 from respool.batch.planning import GROUP, Claims, Planner, Settings, in_a_process
 from respool.batch.settle import Settled, Verdict, settle
@@ -56,6 +57,7 @@ class Runner:
         )  # fmt: skip
         self._planner = Planner(self._ledger, courses, settings, self.intact, self._unused)
         self._expander = Expander(database, courses, self.intact, clock)
+        self._notes = Notes(database.places, clock)
         self._intray = Intray(database, courses, self.intact, clock)
         self._arrived: list[tuple[Attempt, Outcome]] = []
         self._judged: list[Settled] = []
@@ -158,6 +160,7 @@ class Runner:
                 self._last_poll = now
                 self._look_at_requests()
                 self._look_at_deadlines(now)
+                self._put_up_notes()
             self._beat()
             self._tidy()
             over = not self.in_flight and not self._judged and not self._arrived and self._finished()
@@ -333,6 +336,13 @@ class Runner:
         running = course.running.get(attempt.item) if course is not None else None
         if running is not None:
             running.note = text
+            self._notes.changed = True
+
+    def _put_up_notes(self) -> None:
+        self._notes.write(
+            (running.attempt.item, running.attempt.number, running.note)
+            for course in self.courses for running in course.running.values()
+        )  # fmt: skip
 
     async def _close(self) -> None:
         """End what still runs, write what came in, free everything."""
@@ -349,6 +359,7 @@ class Runner:
             raise unrecorded(error, *leave_receipts(self.database.places, self._spool, ended)) from error
         finally:
             self.database.places.reserve.unlink(missing_ok=True)
+            self._notes.clear()
             with contextlib.suppress(SpoolUnwritable):  # its slots free themselves when this process has ended
                 self._pace.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from respool.batch.model import OPEN_STATES, ItemState, Job
+from respool.batch.notes import note_of, read_notes
 from respool.batch.places import Places
 from respool.batch.snapshot import JobView, Snapshot
 from respool.batch.store import reading
@@ -90,10 +91,11 @@ def _gained(counts: Counts, start: Counts) -> dict[ItemState, int]:
 
 
 def _snapshot(database: Database, family: list[Job], start: Mapping[int, Counts], now: int) -> Snapshot:
-    views = []
+    views, notes = [], read_notes(database.places)
     for job in family:
-        running: list[tuple[str, int, str | None]] = [
-            (row[1], row[3] or now, None) for row in database.all("running_job_rows", job.id, SHOWN)
+        running = [
+            (row[1], row[3] or now, note_of(notes, row[0], row[2]))
+            for row in database.all("running_job_rows", job.id, SHOWN)
         ]
         failures = [(row[0], f"{row[1]}: {row[2]}") for row in database.all("last_failures", job.id, 5)]
         waiting = f"paused: {job.paused_reason}" if job.paused_at is not None else None

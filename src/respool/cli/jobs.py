@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from respool.batch.model import Item, ItemState, Job, Kind
+from respool.batch.notes import note_of, read_notes
 from respool.batch.store import reading
 from respool.batch.store.connection import Database
 from respool.cli import options
@@ -103,8 +104,10 @@ def items(
         if as_json:
             put_json({"job": job.id, "name": job.name, "items": [item_data(item, alive=alive) for item in found]})
             return int(Exit.DONE)
+        notes = read_notes(database.places)
         for item in found:
-            put(f"{state_text(item.state, alive=alive):<9}  {item.key}  {_said_of(item)}".rstrip())
+            said = note_of(notes, item.id, item.attempts) or "" if item.state is ItemState.RUNNING else _said_of(item)
+            put(f"{state_text(item.state, alive=alive):<9}  {item.key}  {said}".rstrip())
     return int(Exit.DONE)
 
 
