@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,3 +110,29 @@ class Folder:
     def states(self, job: str = "1") -> dict[str, str]:
         listed = self.run("jobs", "items", job, "--json", code=0).data["items"]
         return {item["key"]: item["state"] for item in listed}
+
+
+class Said:
+    """What a process says, read while it runs."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process, self.text = process, ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.text += line
+
+    def ended(self) -> int:
+        try:
+            code = self.process.wait(90)
+        finally:
+            self.process.kill()
+        self._reader.join(10)
+        for pipe in (self.process.stdout, self.process.stderr):
+            assert pipe is not None
+            pipe.close()
+        assert "Traceback" not in self.text, self.text
+        return code

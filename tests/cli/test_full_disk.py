@@ -7,13 +7,11 @@ import contextlib
 import shutil
 import signal
 import sqlite3
-import subprocess
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
-from program import Folder
+from program import Folder, Said
 from small_disk import LimitedFiles, Room, small_file_system
 
 Until = Callable[[Callable[[], bool]], None]
@@ -91,32 +89,6 @@ def check(room: Room, folder: Folder, number: int) -> None:
         done = "SELECT count(*), count(DISTINCT item_id) FROM attempts WHERE outcome = 'done'"
         assert connection.execute(done).fetchone() == (number, number)
         assert connection.execute("SELECT count(*) FROM items WHERE failures + crashes > 0").fetchone() == (0,)
-
-
-class Said:
-    """What a process says, read while it runs."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process, self.text = process, ""
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.text += line
-
-    def ended(self) -> int:
-        try:
-            code = self.process.wait(90)
-        finally:
-            self.process.kill()
-        self._reader.join(10)
-        for pipe in (self.process.stdout, self.process.stderr):
-            assert pipe is not None
-            pipe.close()
-        assert "Traceback" not in self.text, self.text
-        return code
 
 
 @pytest.mark.parametrize("mode", RUNS)

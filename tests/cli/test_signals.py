@@ -1,12 +1,11 @@
-"""What stops a run from outside: signals, a closed terminal, a foreign writer, a full disk, another runner. Whatever it
-is, nothing that had finished is repeated, and the same command goes on."""
+"""What stops a run from outside: signals, a closed terminal, another runner. (A full disk and a foreign writer have
+tests of their own.) Whatever it is, nothing that had finished is repeated, and the same command goes on."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-import sqlite3
 import subprocess
 import time
 from collections import Counter
@@ -161,21 +160,6 @@ def test_a_closed_terminal(work: Folder, until: Until, tui: bool) -> None:
     work.run(*RUN, "--workers", "8", code=0)
     assert set(Counter(effects(work)).values()) == {1}
     assert terminal.exitstatus == 143, (terminal.exitstatus, terminal.signalstatus)
-
-
-def test_a_foreign_writer_keeps_the_database_locked(work: Folder, until: Until) -> None:
-    many(work, 60, seconds=0.02)
-    runner = work.start(*RUN, "--workers", "2")
-    until(lambda: "-k5" in effects(work))
-    with contextlib.closing(sqlite3.connect(work.path / ".respool" / "spool.db", isolation_level=None)) as other:
-        other.execute("PRAGMA busy_timeout=20000")
-        other.execute("BEGIN EXCLUSIVE")
-        time.sleep(2)
-        other.execute("ROLLBACK")
-    code, said = ended(runner)
-    assert code == 0, said
-    assert set(work.states().values()) == {"done"}
-    assert set(Counter(effects(work)).values()) == {1}
 
 
 def test_a_second_runner_is_refused(work: Folder, until: Until) -> None:

@@ -241,7 +241,7 @@ class Runner:
             running = course.running.pop(entry.attempt.item)
             if running.token is not None:
                 self._spent.append((True, running.token))
-            self._pool.forget(entry.attempt)
+            self._pool.forget(entry.attempt, entry.outcome)
             self.courses.changed_items.discard(entry.attempt.item)
             self.courses.dropped.pop(entry.attempt.item, None)
             course.settled += course.expanding != entry.attempt.item
@@ -353,8 +353,6 @@ class Runner:
             await self._patience.write(self._write_the_rest)
         except SpoolUnwritable as error:
             self.database.places.reserve.unlink(missing_ok=True)
-            with contextlib.suppress(SpoolUnwritable):
-                self._write_the_rest()
             ended = [*self._arrived, *((entry.attempt, entry.outcome) for entry in self._judged)]
             raise unrecorded(error, *leave_receipts(self.database.places, self._spool, ended)) from error
         finally:

@@ -142,7 +142,7 @@ class Database:
     @contextlib.contextmanager
     def write(self) -> Iterator[None]:
         """One write transaction: committed at the end of the block, rolled back if it raises."""
-        with _translated(str(self.places.database)), self._gate.hold():
+        with _translated(str(self.places.database)):
             self._begin()
             try:
                 yield
@@ -151,17 +151,22 @@ class Database:
                 with contextlib.suppress(sqlite3.Error):
                     self.connection.execute("ROLLBACK")
                 raise
+            finally:
+                self._gate.release()
 
     def _begin(self) -> None:
+        """Pass the gate, then begin. A foreign writer is waited for outside, so that others lose patience when they do."""
         started, told = self.clock.monotonic(), self._told
         while True:
+            self._gate.acquire(blocking=True)
             try:
                 self.connection.execute("BEGIN IMMEDIATE")
                 return
-            except sqlite3.OperationalError as error:
-                busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            except BaseException as error:
+                self._gate.release()
+                code = getattr(error, "sqlite_errorcode", 0) & 0xFF
                 waited = self.clock.monotonic() - started
-                if not busy or waited >= self._patience:
+                if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or waited >= self._patience:
                     raise
             if told is not None and waited >= 1.0:
                 told(f"waiting for up to {self._patience:g} s: another program keeps the spool locked")

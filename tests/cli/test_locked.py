@@ -1,0 +1,149 @@
+"""Another program that keeps the spool's database locked: a run waits for it and says so, and loses nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from program import Folder, Said
+
+Until = Callable[[Callable[[], bool]], None]
+
+TASKS = '''
+import os, time
+from pathlib import Path
+from respool import Retry, task
+
+HERE = Path(__file__).parent
+
+def log(line):
+    descriptor = os.open(HERE / "effects", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(descriptor, (line + "\\n").encode())
+    os.close(descriptor)
+
+@task(mode="thread")
+def step(payload, context):
+    log(context.key)
+    time.sleep(0.02)
+    return context.key
+
+@task(mode="thread", retry=Retry(base=0.5, jitter=0))
+def at_the_second_try(payload, context):
+    log(f"{context.key}-{context.attempt}")
+    if context.attempt == 1:
+        raise RuntimeError("not yet")
+'''
+RUN = ("run", "work.py:step", "--items", "items.jsonl", "--no-tui", "--workers", "2")
+LOCK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)
+connection.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def work(folder: Folder) -> Folder:
+    folder.write("work.py", TASKS)
+    folder.write("items.jsonl", "".join(f'{{"key": "k{n:02}", "n": {n}}}\n' for n in range(60)))
+    return folder
+
+
+@contextmanager
+def locked(work: Folder) -> Iterator[None]:
+    """A process of another program has the database for itself."""
+    program = [sys.executable, "-c", LOCK, str(work.path / ".respool" / "spool.db")]
+    other = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        yield
+    finally:
+        other.communicate(timeout=30)
+
+
+def rows(work: Folder, statement: str) -> list[tuple[object, ...]]:
+    with contextlib.closing(sqlite3.connect(work.path / ".respool" / "spool.db")) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def effects(work: Folder) -> Counter[str]:
+    log = work.path / "effects"
+    return Counter(log.read_text().split() if log.exists() else [])
+
+
+def check(work: Folder) -> None:
+    assert rows(work, "SELECT state, count(*) FROM items GROUP BY state") == [("done", 60)]
+    assert rows(work, "SELECT count(*) FROM attempts WHERE outcome = 'done'") == [(60,)]
+    assert set(effects(work).values()) == {1}
+
+
+def test_it_waits_says_so_and_goes_on(work: Folder, until: Until) -> None:
+    said = Said(work.start(*RUN))
+    until(lambda: effects(work)["k05"] > 0)
+    with locked(work):
+        until(lambda: "another program keeps the database locked" in said.text)
+        assert "waiting for up to 60 s, nothing is started meanwhile" in said.text
+        begun = len(effects(work))
+    assert said.ended() == 0, said.text
+    assert begun < 60
+    assert "the spool can be written again" in said.text
+    check(work)
+
+
+def test_for_ever_it_gives_up_and_loses_nothing(work: Folder, until: Until) -> None:
+    said = Said(work.start(*RUN, "--patience", "1s"))
+    until(lambda: effects(work)["k05"] > 0)
+    with locked(work):
+        assert said.ended() == 5, said.text
+    assert said.text.count("respool: the spool cannot be written: database is locked") == 1
+    assert "why:   another program keeps the database locked" in said.text
+    assert "next:  mend that, then run the same command again" in said.text
+    # What had ended and could not be written lies beside the database, and the next run finds it.
+    assert "taken over by the next run" in said.text
+    assert len(effects(work)) > rows(work, "SELECT count(*) FROM items WHERE state = 'done'")[0][0]  # type: ignore[operator]
+    work.run(*RUN, code=0)
+    check(work)
+
+
+def test_before_a_run_it_waits_and_says_so_too(work: Folder, until: Until) -> None:
+    work.run(*RUN, "--only", "k00", code=0)
+    with locked(work):
+        said = Said(work.start(*RUN, "--patience", "1d"))
+        until(lambda: "another program keeps the spool locked" in said.text)
+        impatient = work.run(*RUN, "--patience", "0.2s", code=5)  # the patient one does not keep it from giving up
+    assert said.ended() == 0, said.text
+    check(work)
+    assert "database is locked" in impatient.err
+
+
+def test_ctrl_c_ends_the_waiting_before_a_run(work: Folder, until: Until) -> None:
+    work.run(*RUN, "--only", "k00", code=0)
+    with locked(work):
+        said = Said(work.start(*RUN, "--patience", "1d"))
+        until(lambda: "another program keeps the spool locked" in said.text)
+        said.process.send_signal(signal.SIGINT)
+        assert said.ended() == 130, said.text
+    work.run(*RUN, code=0)
+    check(work)
+
+
+def test_what_could_not_be_started_is_started_later(work: Folder, until: Until) -> None:
+    """The only item falls due while nothing can be written."""
+    work.write("items.jsonl", '{"key": "a"}\n')
+    said = Said(work.start("run", "work.py:at_the_second_try", "--items", "items.jsonl", "--no-tui", "--workers", "2"))
+    spool = work.path / ".respool" / "spool.db"
+    until(lambda: spool.exists() and bool(rows(work, "SELECT 1 FROM attempts WHERE outcome = 'failed'")))
+    with locked(work):
+        until(lambda: "another program keeps the database locked" in said.text)
+    assert said.ended() == 0, said.text
+    assert effects(work) == {"a-1": 1, "a-2": 1}
+    assert rows(work, "SELECT state FROM items") == [("done",)]
