@@ -142,6 +142,11 @@ class Deck:
         return len(self._played)
 
     @property
+    def plays(self) -> tuple[int, ...]:
+        """The index of the interaction that answered, for each request answered from the tape."""
+        return tuple(self._played)
+
+    @property
     def recorded(self) -> int:
         """How many interactions were recorded so far."""
         return len(self._kept)
@@ -205,13 +210,18 @@ class Deck:
         """Count a connection that nobody sent through this deck (`what` is shown); called by the network guard."""
         self._live.append(what)
 
+    @property
+    def fresh(self) -> tuple[Interaction, ...]:
+        """What was recorded so far, in the order its requests left."""
+        return tuple(self._kept[place] for place in sorted(self._kept))
+
     def close(self) -> Closed:
         """End the play. What is still on its way is not waited for; further requests are refused.
 
         Idempotent: a second call returns the same figures.
         """
         self.closed = True
-        fresh = tuple(self._kept[place] for place in sorted(self._kept))
+        fresh = self.fresh
         cut = len({slot.place for slot in tuple(self._released)} - set(self._kept))
         return Closed(
             fresh, self.played, tuple(self.misses), self.unplayed if self._answers else (), self.live, cut,

@@ -17,12 +17,14 @@ from respool.cassette.matching import Matching
 from respool.cassette.model import Cassette, Failure, Interaction, Mode
 from respool.cassette.open_decks import Opened
 from respool.cassette.redaction import DEFAULT, Redaction, Rule
-from respool.errors import CassetteError, CassetteMissing, CassetteRefused, SecretFound, UsageError
+from respool.errors import CassetteError, CassetteMissing, CassetteRefused, RequestNotRecorded, SecretFound, UsageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-VCR_MODES = {"none": Mode.REPLAY, "once": Mode.FILL, "new_episodes": Mode.FILL, "all": Mode.RERECORD, "rewrite": Mode.RERECORD}
+VCR_MODES = {
+    "none": Mode.REPLAY, "once": Mode.FILL, "new_episodes": Mode.FILL, "all": Mode.RERECORD, "rewrite": Mode.RERECORD,
+}  # fmt: skip
 """vcrpy's words, as far as a word alone decides ("once" also asks whether the file is there)."""
 
 
@@ -39,6 +41,17 @@ class Figures(NamedTuple):
     cut: int
     unfinished: int
     written: bool
+
+
+def figures_of(deck: Deck, written: bool) -> Figures:
+    """The figures of a deck that is closed."""
+    closed, stored = deck.close(), deck.cassette.interactions
+    return Figures(
+        deck.name, deck.mode.value, closed.played, len(closed.fresh), closed.live,
+        tuple(miss.message for miss in closed.misses),
+        tuple(f"{stored[place].request.method} {stored[place].request.url}" for place in closed.unplayed),
+        closed.cut, closed.unfinished, written,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +136,7 @@ class Recording:
         written = bool(closed.fresh) and not failed
         if written:
             self._keep(deck, closed)
-        stored = deck.cassette.interactions
-        return Figures(
-            str(self.path), deck.mode.value, closed.played, len(closed.fresh), closed.live,
-            tuple(miss.message for miss in closed.misses),
-            tuple(f"{stored[place].request.method} {stored[place].request.url}" for place in closed.unplayed),
-            closed.cut, closed.unfinished, written,
-        )  # fmt: skip
+        return figures_of(deck, written)
 
     def close(self, *, failed: bool = False) -> Figures:
         """`end` and `finish` in one."""
@@ -242,7 +249,7 @@ def use_cassette(
     if unplayed not in ("report", "fail"):
         raise UsageError(f"unplayed={unplayed!r} is not 'report' or 'fail'")
     conditions = Conditions(
-        mode_named(mode, Path(path)), match or Matching.of(matching), tuple(redact), tuple(without),
+        mode_named(mode, Path(path)), match or Matching(**matching), tuple(redact), tuple(without),
         None if allow_status is None else frozenset(allow_status), keep_failures, repeats, unplayed,
         tuple(Path(one) for one in also),
     )  # fmt: skip
@@ -263,21 +270,20 @@ def mode_named(word: str | Mode, path: Path) -> Mode:
         return VCR_MODES.get(word) or Mode(word)
     except ValueError:
         words = ", ".join(mode.value for mode in Mode)
-        raise UsageError(f"mode {word!r} is none of {words}", why=f"vcrpy's words are known too: {', '.join(VCR_MODES)}") from None
+        known = f"vcrpy's words are known too: {', '.join(VCR_MODES)}"
+        raise UsageError(f"mode {word!r} is none of {words}", why=known) from None
 
 
 def complain(figures: Figures, unplayed: str) -> None:
     """Raise what a use of a cassette that ended well may not hide: a swallowed miss, unplayed interactions on request."""
-    from respool.errors import RequestNotRecorded
-
     if figures.misses:
-        raise RequestNotRecorded(
-            figures.misses[0], why=f"{len(figures.misses)} request(s) were not on the tape; the code under test swallowed the error"
-        )
+        why = f"the code under test swallowed this error ({len(figures.misses)} in all)"
+        raise RequestNotRecorded(figures.misses[0], why=why)
     if unplayed == "fail" and figures.unplayed:
         raise CassetteError(
             f"{len(figures.unplayed)} recorded interaction(s) were not played: {'; '.join(figures.unplayed[:3])}",
-            where=figures.name, why="unplayed='fail' was asked for", command="record the cassette again, or remove what is no longer asked for",
+            where=figures.name, why="unplayed='fail' was asked for",
+            command="record the cassette again, or remove what is no longer asked for",
         )  # fmt: skip
 
 
@@ -288,8 +294,8 @@ def _statuses_allowed(fresh: Sequence[Interaction], allowed: frozenset[int] | No
         answer = interaction.response
         if not isinstance(answer, Failure) and answer.status >= 400 and answer.status not in allowed:
             raise CassetteRefused(
-                f"{interaction.request.method} {interaction.request.url.partition('?')[0]} was answered with {answer.status}: "
-                "nothing of this recording is kept",
+                f"{interaction.request.method} {interaction.request.url.partition('?')[0]} was answered with "
+                f"{answer.status}: nothing of this recording is kept",
                 where=where, why="an error page on a tape would be replayed for ever",
                 command=f"record again, or say allow_status=[{answer.status}] if the test wants this answer",
             )  # fmt: skip

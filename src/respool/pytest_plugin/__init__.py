@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MARK = "cassette(name, *also, mode=..., scope=..., **options): play this test's HTTP requests from a cassette"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Our own options; those of vcrpy's plugins are added where these are not installed."""
     group = parser.getgroup("respool", "cassettes (respool)")
     group.addoption(
@@ -26,12 +26,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="replay: never touch the network (default); fill: record what is missing; rerecord: record everything "
         "again; bypass: talk to the real services and keep nothing",
     )  # fmt: skip
-    group.addoption("--cassettes-json", metavar="PATH", default=None, help="write what was played, recorded and missed, per test")
+    group.addoption(
+        "--cassettes-json", metavar="PATH", default=None, help="write what was played, recorded and missed, per test",
+    )  # fmt: skip
+    from respool.pytest_plugin import neighbours
+
+    if not neighbours.active(pluginmanager):
+        from respool.pytest_plugin.vcr_fixtures import add_options
+
+        add_options(group)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """pytest-recording's hook, which existing suites implement."""
+    from respool.pytest_plugin import neighbours
+
+    if not neighbours.active(pluginmanager):
+        from respool.pytest_plugin import vcr_hooks
+
+        pluginmanager.add_hookspecs(vcr_hooks)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the mark; refuse to record in parallel, in the controller and in every worker."""
     config.addinivalue_line("markers", MARK)
+    from respool.pytest_plugin import neighbours
+
+    if not neighbours.active(config.pluginmanager):
+        from respool.pytest_plugin import vcr_fixtures
+
+        config.pluginmanager.register(vcr_fixtures, "respool-vcr-fixtures")
+        config.pluginmanager.register(vcr_fixtures.VcrMarks(config), "respool-vcr-marks")
     if config.getoption("--cassettes") in ("fill", "rerecord"):
         from respool.pytest_plugin.parallel import refuse_recording
 
@@ -40,6 +65,16 @@ def pytest_configure(config: pytest.Config) -> None:
         from respool.pytest_plugin.summary import Summary
 
         config.pluginmanager.register(Summary(config), "respool-summary")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say who else plays cassettes here, and that their marks are left to them."""
+    from respool.pytest_plugin import neighbours
+
+    found = neighbours.active(config.pluginmanager)
+    if not found:
+        return None
+    return f"respool: {' and '.join(found)} keeps the vcr marks and options; uninstall it to let respool play them"
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -17,8 +17,11 @@ from respool.errors import UsageError
 from respool.pytest_plugin.settings import Settings, settings_of
 
 SCOPES = {"function": "cassette", "class": "class_cassette", "module": "module_cassette", "session": "session_cassette"}
-_OWN = ("mode", "scope", "match", "redact", "without", "allow_status", "keep_failures", "repeats", "unplayed", "block_network", "allowed_hosts")
-_MATCHING = tuple(one.name for one in dataclasses.fields(Matching))
+_OWN = (
+    "mode", "scope", "match", "redact", "without", "allow_status", "keep_failures", "repeats", "unplayed",
+    "block_network", "allowed_hosts",
+)  # fmt: skip
+_MATCHING = tuple(one.name for one in dataclasses.fields(Matching) if one.init)
 
 
 class Wanted(NamedTuple):
@@ -37,16 +40,22 @@ def prepare(items: Sequence[pytest.Item]) -> None:
         options = _options(item)
         complaints += [f"{item.nodeid}: {text}" for text in _complaints(options)]
         name = SCOPES.get(options.get("scope", "function"))
-        if name is not None and isinstance(item, pytest.Function) and name not in item.fixturenames:
-            item.fixturenames.insert(_place(item, name), name)
+        if name is not None:
+            use(item, name)
     if complaints:
         raise pytest.UsageError("\n".join(complaints))
 
 
-def _place(item: pytest.Function, name: str) -> int:
-    """Before the test's own fixtures of the same scope, behind those of wider scopes: these outlive one test's cassette."""
-    if name != "cassette":
-        return 0
+def use(item: pytest.Item, fixture: str) -> None:
+    """Let a test use a fixture as if it had asked for it.
+
+    Before its own function-scoped fixtures, behind those of wider scopes: these outlive one test's cassette.
+    """
+    if isinstance(item, pytest.Function) and fixture not in item.fixturenames:
+        item.fixturenames.insert(0 if fixture in tuple(SCOPES.values())[1:] else _place(item), fixture)
+
+
+def _place(item: pytest.Function) -> int:
     definitions = item._fixtureinfo.name2fixturedefs
     for place, fixture in enumerate(item.fixturenames):
         found = definitions.get(fixture)
@@ -83,7 +92,8 @@ def wanted(node: Any, scope: str, config: pytest.Config) -> Wanted:
     names: tuple[str, ...] = next((mark.args for mark in marks if mark.args), ())
     folder = (node.path.parent if scope != "session" else config.rootpath) / settings.folder
     path = named(folder, names[0]) if names else _default_path(node, scope, folder)
-    return conditions(path, _options(node) if scope != "session" else {}, settings, config, also=[named(folder, name) for name in names[1:]])
+    options = _options(node) if scope != "session" else {}
+    return conditions(path, options, settings, config, also=[named(folder, name) for name in names[1:]])
 
 
 def named(folder: Path, name: str) -> Path:
@@ -92,7 +102,9 @@ def named(folder: Path, name: str) -> Path:
     return path if path.suffix.lower() in (".json", ".yaml", ".yml", ".har") else path.with_name(path.name + ".json")
 
 
-def conditions(path: Path, options: dict[str, Any], settings: Settings, config: pytest.Config, *, also: Sequence[Path] = ()) -> Wanted:
+def conditions(
+    path: Path, options: dict[str, Any], settings: Settings, config: pytest.Config, *, also: Sequence[Path] = (),
+) -> Wanted:  # fmt: skip
     """Options of a mark or a call over the settings of the project, the command line's mode over both."""
     complaints = _complaints(options)
     if complaints:
@@ -109,7 +121,7 @@ def conditions(path: Path, options: dict[str, Any], settings: Settings, config: 
     return Wanted(
         path,
         Conditions(
-            mode=mode_named(mode, path), matching=match or Matching.of(ignoring), redact=tuple(merged.get("redact", ())),
+            mode=mode_named(mode, path), matching=match or Matching(**ignoring), redact=tuple(merged.get("redact", ())),
             without=tuple(merged.get("without", ())), allow_status=None if allowed is None else frozenset(allowed),
             keep_failures=bool(merged.get("keep_failures", False)), repeats=bool(merged.get("repeats", False)),
             unplayed=merged.get("unplayed", "report"), also=tuple(also),

@@ -1,0 +1,362 @@
+"""vcrpy's Cassette as a face of our deck."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from respool.cassette import clients
+from respool.cassette.deck import Deck
+from respool.cassette.library import Library
+from respool.cassette.matching import Matching
+from respool.cassette.model import Cassette as Tape
+from respool.cassette.model import Failure, Interaction, Mode
+from respool.cassette.model import Request as Ours
+from respool.cassette.open_decks import Opened
+from respool.compat.vcr import responses
+from respool.compat.vcr.errors import CannotOverwriteExistingCassetteException, UnhandledHTTPRequestError
+from respool.compat.vcr.persisters.filesystem import CassetteNotFoundError, FilesystemPersister
+from respool.compat.vcr.record_mode import RecordMode
+from respool.compat.vcr.request import Request
+from respool.errors import CassetteMissing, RequestNotRecorded
+
+Pair = tuple[Request, dict[str, Any]]
+
+
+class Pipeline(NamedTuple):
+    """What is done to requests, to responses, and to both before saving and after loading. None drops them."""
+
+    requests: list[Callable[[Request], Request | None]]
+    answers: list[Callable[[dict[str, Any]], dict[str, Any] | None]]
+    save: list[Callable[..., Any]]
+    load: list[Callable[..., Any]]
+
+    def request(self, request: Ours, /) -> Ours | None:
+        """The form that is matched and kept; None for a request that is none of this cassette's business."""
+        if not self.requests:
+            return request
+        changed: Request | None = Request.of(request)
+        for step in self.requests:
+            changed = None if changed is None else step(changed)
+        return None if changed is None else changed.ours()
+
+    def answer(self, response: dict[str, Any]) -> dict[str, Any] | None:
+        """The response that is kept."""
+        changed: dict[str, Any] | None = copy.deepcopy(response) if self.answers else response
+        for step in self.answers:
+            changed = None if changed is None else step(changed)
+        return changed
+
+
+class _VcrDeck(Deck):
+    """Our deck, whose miss is vcrpy's exception."""
+
+    face: Cassette
+
+    def missed(self, request: Ours) -> RequestNotRecorded:
+        plain = super().missed(request)
+        error = CannotOverwriteExistingCassetteException(plain.what, where=plain.where, why=plain.why, command=plain.command)
+        error.cassette, error.failed_request = self.face, Request.of(request)
+        return error
+
+
+class Cassette:
+    """Recorded requests and responses, with vcrpy's names for how they stand."""
+
+    def __init__(
+        self, path: str, *, serializer: Any, persister: Any, record_mode: RecordMode, match_on: tuple[str, ...],
+        own_matchers: dict[str, Any], pipeline: Pipeline, inject: bool = False, allow_playback_repeats: bool = False,
+        drop_unused_requests: bool = False, afresh: bool = False,
+    ) -> None:  # fmt: skip
+        """`afresh` leaves the stored interactions out: what is recorded takes their place."""
+        self.inject = inject
+        self.record_mode = record_mode
+        self.rewound = False
+        self._path = path
+        self._serializer = serializer
+        self._persister = persister
+        self._pipeline = pipeline
+        self._drop_unused = drop_unused_requests
+        self._metadata: dict[str, Any] = {}
+        stored = [] if afresh else self._loaded()
+        matchers = {name: _on_ours(matcher) for name, matcher in own_matchers.items()}
+        self._matching = Matching.of_vcr(match_on, matchers)
+        self._deck = _VcrDeck(
+            Tape(tuple(stored)), self._matching, pipeline, self._mode(), name=path, repeats=allow_playback_repeats,
+            command="delete the cassette, or run with --record-mode=new_episodes, to record it",
+        )  # fmt: skip
+        self._deck.face = self
+        self._pairs: list[Pair] | None = None
+
+    def _mode(self) -> Mode:
+        if self.record_mode is RecordMode.ALL:
+            return Mode.RERECORD
+        return Mode.REPLAY if self.write_protected else Mode.FILL
+
+    @property
+    def deck(self) -> Deck:
+        """Our own view of this cassette."""
+        return self._deck
+
+    @property
+    def path(self) -> str:
+        """Where it is loaded from and saved to."""
+        return self._path
+
+    @property
+    def write_protected(self) -> bool:
+        """Whether nothing may be recorded."""
+        return self.record_mode is RecordMode.NONE or (self.rewound and self.record_mode is RecordMode.ONCE)
+
+    @property
+    def data(self) -> list[Pair]:
+        """(request, response) of everything stored and recorded so far."""
+        fresh = [pair for each in self._deck.fresh if (pair := self._kept(each)) is not None]
+        if self._pairs is None:
+            self._pairs = self._stored()
+        return [*self._pairs, *fresh]
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests, in order."""
+        return [request for request, _ in self.data]
+
+    @property
+    def responses(self) -> list[dict[str, Any]]:
+        """The responses, in order."""
+        return [response for _, response in self.data]
+
+    @property
+    def play_counts(self) -> Counter[int]:
+        """How often each stored interaction was played."""
+        return Counter(self._deck.plays)
+
+    @property
+    def play_count(self) -> int:
+        """How many requests were played."""
+        return self._deck.played
+
+    @property
+    def all_played(self) -> bool:
+        """Whether each interaction was played."""
+        return len(self.play_counts) == len(self)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is something to save."""
+        return self._deck.recorded > 0 or bool(self._metadata)
+
+    def responses_of(self, request: Request) -> list[dict[str, Any]]:
+        """All responses to such a request. Raises UnhandledHTTPRequestError."""
+        found = [response for stored, response in self.data if self._same(request, stored)]
+        if not found:
+            raise UnhandledHTTPRequestError(f"{request!r} is not on the cassette {self._path!r}")
+        return found
+
+    def can_play_response_for(self, request: Request) -> bool:
+        """Whether the next such request would be played."""
+        return self.record_mode is not RecordMode.ALL and request in self
+
+    def __contains__(self, request: Request) -> bool:
+        played = self.play_counts
+        return any(
+            self._same(request, stored) and (self._deck.repeats or not played[place])
+            for place, (stored, _) in enumerate(self.data)
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self._deck.cassette.interactions) + self._deck.recorded
+
+    def __str__(self) -> str:
+        return f"<Cassette containing {len(self)} recorded response(s)>"
+
+    def get_metadata(self, key: str, default: Any) -> Any:
+        """A value stored with the cassette, or `default`, which is stored then. Raises as for a missed request."""
+        if key not in self._metadata:
+            if self.write_protected:
+                raise CannotOverwriteExistingCassetteException(f"the cassette {self._path!r} holds no {key!r}")
+            self._metadata[key] = default
+        return self._metadata[key]
+
+    def _same(self, live: Request, stored: Request) -> bool:
+        ours = self._pipeline.request(live.ours())
+        recorded = stored.ours()
+        if ours is None or self._matching.key(ours) != self._matching.key(recorded):
+            return False
+        return self._matching.agrees(ours, recorded)
+
+    def _stored(self) -> list[Pair]:
+        interactions = self._deck.cassette.interactions
+        return [(Request.of(each.request), responses.of_ours(each.response)) for each in interactions]
+
+    def _kept(self, fresh: Interaction) -> Pair | None:
+        """A recorded interaction after the filters."""
+        request = self._pipeline.request(fresh.request)
+        if request is None or isinstance(fresh.response, Failure):
+            return None
+        answer = self._pipeline.answer(responses.of_ours(fresh.response))
+        return None if answer is None else (Request.of(request), answer)
+
+    def _loaded(self) -> list[Interaction]:
+        stored = self._plain() if self._is_plain() else self._through_persister()
+        if not (self._pipeline.requests or self._pipeline.answers):
+            return stored
+        kept = []
+        for each in stored:
+            request = self._pipeline.request(each.request)
+            answer: Any = each.response
+            if self._pipeline.answers and not isinstance(answer, Failure):
+                changed = self._pipeline.answer(responses.of_ours(answer))
+                answer = None if changed is None else responses.ours(changed)
+            if request is not None and answer is not None:
+                kept.append(Interaction(request, answer, each.at, each.seconds))
+        return kept
+
+    def _is_plain(self) -> bool:
+        from respool.compat.vcr.serializers import jsonserializer
+
+        built_in = self._serializer is jsonserializer or self._serializer.__name__.endswith("vcr.serializers.yamlserializer")
+        return self._persister is FilesystemPersister and built_in and not self._pipeline.load
+
+    def _plain(self) -> list[Interaction]:
+        path = Path(self._path)
+        if not path.is_file() or path.stat().st_size == 0:
+            return []
+        try:
+            tape = Library(path.parent).load(path)
+        except CassetteMissing:
+            return []
+        self.rewound = True
+        self._metadata = dict(tape.extra.get("metadata") or {})
+        return list(tape.interactions)
+
+    def _through_persister(self) -> list[Interaction]:
+        try:
+            requests, answers, *metadata = self._persister.load_cassette(self._path, serializer=self._serializer)
+        except CassetteNotFoundError:
+            return []
+        self.rewound = True
+        self._metadata = dict(metadata[0]) if metadata else {}
+        found = []
+        for request, answer in zip(requests, answers, strict=False):
+            pair = self._hooked(self._pipeline.load, request, answer)
+            if pair is not None:
+                found.append(Interaction(pair[0].ours(), responses.ours(pair[1])))
+        return found
+
+    def _hooked(self, hooks: list[Callable[..., Any]], request: Request, response: dict[str, Any]) -> Pair | None:
+        pair: Pair | None = (request, response)
+        for hook in hooks:
+            if pair is not None:
+                takes_cassette = len(inspect.signature(hook).parameters) > 2
+                pair = hook(*pair, self) if takes_cassette else hook(*pair)
+        return pair
+
+    def save(self) -> None:
+        """Write what changed through the persister, atomically with the built-in one."""
+        fresh = [pair for each in self._deck.fresh if (pair := self._kept(each)) is not None]
+        stored = self._stored()
+        if self._drop_unused and self.record_mode is not RecordMode.ALL:
+            played = self.play_counts
+            used = [pair for place, pair in enumerate(stored) if played[place]]
+        elif self.record_mode is RecordMode.ALL:
+            replaced = [old for old in stored if any(self._same(new, old[0]) for new, _ in fresh)]
+            used = [] if self._drop_unused else [old for old in stored if old not in replaced]
+        else:
+            used = stored
+        if not fresh and len(used) == len(stored) and not self._metadata:
+            return
+        pairs = [self._hooked(self._pipeline.save, copy.deepcopy(one), copy.deepcopy(two)) for one, two in (*used, *fresh)]
+        kept = [pair for pair in pairs if pair is not None]
+        document: dict[str, Any] = {"requests": [one for one, _ in kept], "responses": [two for _, two in kept]}
+        if self._metadata:
+            document["metadata"] = self._metadata
+        self._persister.save_cassette(self._path, document, serializer=self._serializer)
+
+
+class CassetteContextDecorator:
+    """What `use_cassette` gives: a context manager, and a decorator of functions, coroutines and generators."""
+
+    def __init__(self, arguments: Callable[[], dict[str, Any]]) -> None:
+        self._arguments = arguments
+        self._used: tuple[Cassette, Opened, bool] | None = None
+
+    def __enter__(self) -> Cassette:
+        if self._used is not None:
+            raise AssertionError("Cassette already open.")
+        arguments = self._arguments()
+        transformer = arguments.pop("path_transformer")
+        arguments.pop("func_path_generator")
+        keep_anyway = arguments.pop("record_on_exception")
+        if "path" not in arguments:
+            raise TypeError("use_cassette() needs a path in a with block: only a decorator has a function's name")
+        arguments["path"] = transformer(arguments["path"])
+        clients.install()
+        cassette = Cassette(**arguments)
+        opened = Opened(cassette.deck)
+        opened.enter()
+        self._used = cassette, opened, keep_anyway
+        return cassette
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        assert self._used is not None
+        (cassette, opened, keep_anyway), self._used = self._used, None
+        opened.end()
+        cassette.deck.close()
+        if kind is None or keep_anyway:
+            cassette.save()
+
+    async def __aenter__(self) -> Cassette:
+        return self.__enter__()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self.__exit__(kind, error, trace)
+
+    def _named(self, function: Callable[..., Any]) -> CassetteContextDecorator:
+        def arguments() -> dict[str, Any]:
+            given = self._arguments()
+            if "path" not in given:
+                generator = given["func_path_generator"] or (lambda each: each.__name__)
+                given["path"] = generator(function)
+            return given
+
+        return type(self)(arguments)
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Each call of the function is in a cassette of its own; `inject_cassette` puts it before the arguments."""
+
+        def given(cassette: Cassette, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+            return (cassette, *arguments) if cassette.inject else arguments
+
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def recorded(*args: Any, **kwargs: Any) -> Any:
+                with self._named(function) as cassette:
+                    return await function(*given(cassette, args), **kwargs)
+
+            return recorded
+        if inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def generated(*args: Any, **kwargs: Any) -> Iterator[Any]:
+                with self._named(function) as cassette:
+                    return (yield from function(*given(cassette, args), **kwargs))
+
+            return generated
+
+        @functools.wraps(function)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            with self._named(function) as cassette:
+                return function(*given(cassette, args), **kwargs)
+
+        return called
+
+
+def _on_ours(matcher: Callable[[Request, Request], Any]) -> Callable[[Ours, Ours], Any]:
+    return lambda live, recorded: matcher(Request.of(live), Request.of(recorded))

@@ -1,0 +1,1 @@
+"""vcrpy's serialisers: modules with `serialize(dict) -> str` and `deserialize(str) -> dict`."""
