@@ -19,7 +19,7 @@ Until = Callable[[Callable[[], bool]], None]
 TASKS = '''
 import os, time
 from pathlib import Path
-from respool import Retry, task
+from respool import task
 
 HERE = Path(__file__).parent
 
@@ -31,14 +31,10 @@ def log(line):
 @task(mode="thread")
 def step(payload, context):
     log(context.key)
+    while payload.get("waits") and not (HERE / "go").exists():
+        time.sleep(0.01)
     time.sleep(0.02)
     return context.key
-
-@task(mode="thread", retry=Retry(base=0.5, jitter=0))
-def at_the_second_try(payload, context):
-    log(f"{context.key}-{context.attempt}")
-    if context.attempt == 1:
-        raise RuntimeError("not yet")
 '''
 RUN = ("run", "work.py:step", "--items", "items.jsonl", "--no-tui", "--workers", "2")
 LOCK = """
@@ -137,13 +133,14 @@ def test_ctrl_c_ends_the_waiting_before_a_run(work: Folder, until: Until) -> Non
 
 
 def test_what_could_not_be_started_is_started_later(work: Folder, until: Until) -> None:
-    """The only item falls due while nothing can be written."""
-    work.write("items.jsonl", '{"key": "a"}\n')
-    said = Said(work.start("run", "work.py:at_the_second_try", "--items", "items.jsonl", "--no-tui", "--workers", "2"))
-    spool = work.path / ".respool" / "spool.db"
-    until(lambda: spool.exists() and bool(rows(work, "SELECT 1 FROM attempts WHERE outcome = 'failed'")))
+    """The last item is about to start when nothing can be written."""
+    waiting = [f'{{"key": "k{n}", "n": {n}, "waits": true}}\n' for n in range(2)]
+    work.write("items.jsonl", "".join([*waiting, '{"key": "k2", "n": 2}\n']))
+    said = Said(work.start(*RUN))
+    until(lambda: len(effects(work)) == 2)
     with locked(work):
+        work.write("go", "")
         until(lambda: "another program keeps the database locked" in said.text)
     assert said.ended() == 0, said.text
-    assert effects(work) == {"a-1": 1, "a-2": 1}
-    assert rows(work, "SELECT state FROM items") == [("done",)]
+    assert effects(work) == {"k0": 1, "k1": 1, "k2": 1}
+    assert rows(work, "SELECT state, count(*) FROM items GROUP BY state") == [("done", 3)]
