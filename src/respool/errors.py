@@ -8,6 +8,7 @@
     │  ├─ CassetteBusy       another process is recording it
     │  ├─ CassetteRefused    what was recorded may not be kept (a bad status, nothing recorded, a failed test)
     │  ├─ RequestNotRecorded no interaction on the tape answers this request
+    │  ├─ NetworkBlocked     a connection was tried while the network was blocked (a RuntimeError too)
     │  └─ SecretFound        a secret would have been written; says where and which rule, never the secret
     ├─ BatchError
     │  ├─ TaskNotFound       no such module, function or command
@@ -100,6 +101,10 @@ class CassetteRefused(CassetteError):
 
 class RequestNotRecorded(CassetteError):
     """No interaction on the tape answers this request (any more); the message shows the nearest one."""
+
+
+class NetworkBlocked(CassetteError, RuntimeError):
+    """A connection to a host that is not allowed, tried while the network was blocked."""
 
 
 class SecretFound(CassetteError):
