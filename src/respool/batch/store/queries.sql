@@ -88,9 +88,11 @@ UPDATE items SET state = 'done', result_item = id, result_attempt = attempts, en
 WHERE id = ?;
 
 -- name: settle_item
-UPDATE items SET state = ?, reason = ?, kind = ?, message = ?, not_before = ?, failures = ?, crashes = ?, waited = ?,
-  runner_deaths = 0, ended_at = ?
-WHERE id = ?;
+-- An item that gives an answer is not what kills its runner; one that crashed, or was interrupted, still may be.
+UPDATE items SET state = ?1, reason = ?2, kind = ?3, message = ?4, not_before = ?5, failures = ?6, crashes = ?7,
+  waited = ?8, ended_at = ?9,
+  runner_deaths = CASE WHEN ?3 = 'crashed' OR (?3 IS NULL AND ?1 = 'pending') THEN runner_deaths ELSE 0 END
+WHERE id = ?10;
 
 -- name: insert_result
 INSERT INTO results (item_id, number, result, file, outputs, note) VALUES (?, ?, ?, ?, ?, ?);
