@@ -1,14 +1,15 @@
-"""Durations and sizes: what people write is read exactly, or refused with the reason."""
+"""Durations, sizes and settings: what people write is read exactly, or refused with the reason."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from respool.config import parse_duration, parse_size
+from respool.config import load_project, parse_duration, parse_size
 from respool.errors import UsageError
 
 SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1, "ms": Fraction(1, 1000)}
@@ -69,3 +70,50 @@ def test_the_forms_of_the_documentation() -> None:
     assert [parse_size(text) for text in ("512", "200MB", "200 mb", "1.5GiB", "1 KiB")] == [
         512, 200_000_000, 200_000_000, 1_610_612_736, 1024,
     ]  # fmt: skip
+
+
+def project(folder: Path, text: str) -> Path:
+    (folder / "pyproject.toml").write_text(text)
+    return folder
+
+
+def test_the_settings_of_the_nearest_project(tmp_path: Path) -> None:
+    project(tmp_path, '[tool.respool]\nspool = "state/"\nworkers = 8\ngrace = "2m"\npatience = 5\ndurability = "full"\n')
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    found = load_project(inner)
+    assert (found.spool, found.workers, found.grace, found.patience, found.durability) == (
+        f"{tmp_path}/state/", 8, 120.0, 5.0, "full",
+    )  # fmt: skip
+    assert found.where("grace") == f"{tmp_path}/pyproject.toml:4"
+    project(tmp_path / "a", "[project]\nname = 'nearer'\n")
+    assert load_project(inner).workers is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[project]\nname = 'x'\n", "this is no TOML", "[tool.respool]\n", "[tool.respool.cassettes]\nfolder = 'x'\n",
+     "# about respool\n[tool.other]\nworkers = 3\n"],
+)  # fmt: skip
+def test_nothing_is_said_of_runs(tmp_path: Path, text: str) -> None:
+    assert load_project(project(tmp_path, text)).workers is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [("workrs = 3", 4, "did you mean workers"), ("colour = 3", 4, "there are spool, workers"), ("grace = 'soon'", 4, "grace"),
+     ("workers = true", 4, "a number"), ("spool = 3", 4, "a path"), ("spool = ''", 4, "a path"),
+     ("durability = 'fast'", 4, '"normal" or "full"'), ("\n'patience' = -1", 5, "patience")],
+)  # fmt: skip
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:
+    project(tmp_path, f"[tool.other]\nworkers = 1\n[tool.respool]\n{text}\n")
+    with pytest.raises(UsageError, match=words) as caught:
+        load_project(tmp_path)
+    assert f"{tmp_path}/pyproject.toml:{line}" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[tool.respool\nspool", "tool = 3 # respool", "[tool]\nrespool = 3", "# respool \xff"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(UsageError, match=r"pyproject\.toml"):
+        load_project(tmp_path)

@@ -1,4 +1,4 @@
-"""Values as people write them in settings, options and code: durations and sizes.
+"""Values as people write them in settings, options and code (durations and sizes), and the project's settings.
 
 Both parsers take a number as it is, and text with units; both refuse everything else with a UsageError that quotes it.
 """
@@ -6,10 +6,16 @@ Both parsers take a number as it is, and text with units; both refuse everything
 from __future__ import annotations
 
 import math
+import os
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
 
 from respool.errors import UsageError
+from respool.phrases import meant
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _BYTES = {
@@ -76,3 +82,93 @@ def _finite(seconds: float, given: object, what: str) -> float:
 
 def _refused(what: str, value: object, expected: str) -> UsageError:
     return UsageError(f"{what} cannot be read: {value!r}", why=f"expected {expected}")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What `[tool.respool]` of the nearest pyproject.toml says of runs; None where it says nothing.
+
+    `spool` is a path seen from that file's folder, `grace` and `patience` are seconds, `lines` tells where each key
+    stands. Options and the environment (RESPOOL_WORKERS ...) win over these.
+    """
+
+    file: Path | None = None
+    spool: str | None = None
+    workers: int | str | None = None
+    grace: float | None = None
+    patience: float | None = None
+    durability: Literal["normal", "full"] | None = None
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def where(self, key: str) -> str:
+        """FILE:LINE of a key, as far as it can be told from the text."""
+        return f"{self.file}:{self.lines[key]}" if key in self.lines else str(self.file)
+
+
+KEYS = ("spool", "workers", "grace", "patience", "durability")
+OTHERS = ("cassettes",)  # tables that others read
+
+
+def project_file(start: Path | None = None) -> Path | None:
+    """The pyproject.toml at or above `start` (the working folder), the nearest one, or None."""
+    here = (start or Path.cwd()).absolute()
+    return next((file for folder in (here, *here.parents) if (file := folder / "pyproject.toml").is_file()), None)
+
+
+def load_project(start: Path | None = None) -> Project:
+    """The settings of the project that `start` (the working folder) lies in.
+
+    Raises UsageError, with file and line, for a key that is not there (and names the closest) and for a value that
+    cannot be.
+    """
+    file = project_file(start)
+    try:
+        content = b"" if file is None else file.read_bytes()
+    except OSError:
+        content = b""
+    if file is None or b"respool" not in content:
+        return Project()  # most projects: nothing is parsed, and what is wrong with their file is no matter of ours
+    import tomllib
+
+    try:
+        text = content.decode("utf-8")
+        table = tomllib.loads(text).get("tool", {}).get("respool", {})
+    except (ValueError, AttributeError) as error:
+        raise UsageError(f"pyproject.toml cannot be read: {error}", where=str(file)) from None
+    project = Project(file, lines=_lines(text))
+    if not isinstance(table, dict):
+        raise UsageError(f"tool.respool must be a table, not {table!r}", where=str(file))
+    for key in table:
+        if key not in KEYS + OTHERS:
+            close = meant(key, KEYS)
+            hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(KEYS)}"
+            raise UsageError(f"[tool.respool] has no key {key!r}", where=project.where(key), why=hint)
+    return replace(project, **{key: _checked(project, key, table[key]) for key in KEYS if key in table})
+
+
+def _checked(project: Project, key: str, value: Any) -> Any:
+    if key in ("grace", "patience"):
+        return parse_duration(value, what=f"{key} in {project.where(key)}")
+    expected = {
+        "spool": (isinstance(value, str) and value != "", "a path"),
+        "workers": (isinstance(value, int | str) and not isinstance(value, bool), "a number, or the address of a cluster"),
+        "durability": (value in ("normal", "full"), '"normal" or "full"'),
+    }
+    right, words = expected[key]
+    if not right:
+        raise UsageError(f"{key} in [tool.respool] must be {words}, not {value!r}", where=project.where(key))
+    if key == "spool" and project.file is not None:
+        return os.path.join(project.file.parent, value)  # keeps a / at the end, which says that it is a folder
+    return value
+
+
+def _lines(text: str) -> dict[str, int]:
+    """Key → line, of the table [tool.respool]."""
+    found: dict[str, int] = {}
+    inside = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[+([^\]]*)\]", line):
+            inside = re.sub(r"[\s\"']", "", header[1]) == "tool.respool"
+        elif inside and (key := re.match(r"\s*[\"']?([\w-]+)[\"']?\s*=", line)):
+            found.setdefault(key[1], number)
+    return found

@@ -21,6 +21,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from respool.config import load_project, project_file
+
 DATABASE = "spool.db"
 
 
@@ -40,11 +42,15 @@ class Places:
     @classmethod
     def nearest(cls, start: Path | None = None) -> Places:
         """`.respool/` beside the nearest pyproject.toml at or above `start`, else in `start` (the working folder)."""
-        here = (start or Path.cwd()).absolute()
-        for folder in (here, *here.parents):
-            if (folder / "pyproject.toml").is_file():
-                return cls(folder / ".respool" / DATABASE)
-        return cls(here / ".respool" / DATABASE)
+        file = project_file(start)
+        folder = (start or Path.cwd()).absolute() if file is None else file.parent
+        return cls(folder / ".respool" / DATABASE)
+
+    @classmethod
+    def chosen(cls, path: str | os.PathLike[str] | None = None) -> Places:
+        """The spool that is meant: `path`, else RESPOOL_SPOOL, else `spool` of [tool.respool], else the nearest."""
+        given = path if path is not None else os.environ.get("RESPOOL_SPOOL") or load_project().spool
+        return cls.nearest() if given is None else cls.at(given)
 
     @property
     def folder(self) -> Path:

@@ -49,7 +49,8 @@ VIEW = 0.1  # seconds between two looks of a watcher
 class Spool:
     """A durable store of jobs, and the runs over it.
 
-    `path` is a database file or a folder; None means RESPOOL_SPOOL, else `.respool/` beside the nearest pyproject.toml,
+    `path` is a database file or a folder; None means RESPOOL_SPOOL, else `spool` of
+    [tool.respool] in the nearest pyproject.toml, else `.respool/` beside the nearest pyproject.toml,
     else in the working folder. Made at first need. `durability="full"` also survives a power cut without repeating
     anything. `patience` is how many seconds a full disk, or another program's lock, is waited for before SpoolUnwritable;
     `told` hears of such a wait before a run (in one, the watcher shows it).
@@ -66,8 +67,7 @@ class Spool:
         rehearsal: bool = False, create: bool = True, patience: float = PATIENCE,
         told: Told | None = None, clock: Clock = SYSTEM,
     ) -> None:  # fmt: skip
-        given = path if path is not None else os.environ.get("RESPOOL_SPOOL") or None
-        places = Places.at(given) if given is not None else Places.nearest()
+        places = Places.chosen(path)
         self.places = places.rehearsal() if rehearsal else places
         self._durability, self._create, self._clock = durability, create, clock
         self._patience, self._told = patience, told

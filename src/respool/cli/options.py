@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -25,7 +24,7 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
 option = click.option
 
 WHERE = together(
-    option("--spool", metavar="PATH", help="The spool [RESPOOL_SPOOL; else .respool/ of the project]."),
+    option("--spool", metavar="PATH", help="The spool [RESPOOL_SPOOL; .respool/ of the project]."),
 )
 FOR_MACHINES = together(option("--json", "as_json", is_flag=True, help="One JSON object on stdout."))
 OF_REHEARSALS = together(option("--rehearsal", is_flag=True, help="Look at the rehearsed runs instead."))
@@ -33,8 +32,7 @@ OF_REHEARSALS = together(option("--rehearsal", is_flag=True, help="Look at the r
 
 def places_of(spool: str | None, *, rehearsal: bool = False) -> Places:
     """The spool that is meant, without opening or making it."""
-    path = spool or os.environ.get("RESPOOL_SPOOL")
-    places = Places.at(path) if path else Places.nearest()
+    places = Places.chosen(spool or None)
     return places.rehearsal() if rehearsal else places
 
 
@@ -43,9 +41,7 @@ def same_spool(places: Places) -> str:
 
     A next command that is printed without it would look into another spool than the one that was talked of.
     """
-    given = os.environ.get("RESPOOL_SPOOL")
-    usual = Places.at(given) if given else Places.nearest()
-    words = []
+    usual, words = Places.chosen(), []
     if places.folder.name == "rehearsal":
         places, words = Places(places.folder.parent / places.database.name), ["--rehearsal"]
     if places.database.resolve() != usual.database.resolve():

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from respool.batch.model import JobState
+from respool.batch.store.connection import Durability
 from respool.batch.store.reading import spool_id
 from respool.cli import options, run_options
 from respool.cli.closing import close
@@ -18,7 +19,7 @@ from respool.cli.options import option, together
 from respool.cli.plain import Logged, PlainView, View
 from respool.cli.talk import say, talks_to_a_terminal
 from respool.cli.wanted import Wanted, check_workers
-from respool.config import parse_duration
+from respool.config import load_project, parse_duration
 from respool.errors import SpoolBusy, UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 @click.command(cls=run_options.TakesCommand)
 @run_options.WHAT
 @together(
-    option("--workers", "--parallel", "workers", metavar="N", help="How many items at once [1]; or dask://HOST:PORT."),
+    option("--workers", "--parallel", "workers", metavar="N", envvar="RESPOOL_WORKERS",
+           help="How many items at once [1]; or dask://HOST:PORT."),
     option("--only", multiple=True, metavar="KEY", help="Just this item; may be repeated."),
     option("--dry-run", is_flag=True, help="Say what would be done with every item, and write nothing."),
     option("--watch", is_flag=True, help="If a live runner holds the spool, follow what it does."),
@@ -73,8 +75,11 @@ class _Run:
     ) -> None:
         self.given, self.only, self.at_most = given, tuple(only), at_most
         self.workers = None if given["workers"] is None else check_workers(given["workers"])
-        self.grace = parse_duration(given["grace"], what="--grace")
-        self.patience = parse_duration(given["patience"], what="--patience")
+        project = load_project()
+        self.usual_workers = check_workers(1 if project.workers is None else project.workers, where=project.where("workers"))
+        self.grace = _seconds(given, "grace", project.grace, usual=30.0)
+        self.patience = _seconds(given, "patience", project.patience, usual=60.0)
+        self.durability: Durability = given["durability"] or project.durability or "normal"
         self.line = run_options.line_of(ctx, given)
         self.wishes = run_options.wishes_of(given, self.only)
         self.names_a_job = run_options.names_a_job(self.line)
@@ -98,12 +103,12 @@ class _Run:
 
             return dry_run(
                 job, self.wishes, options.places_of(self.given["spool"], rehearsal=self.rehearse is not None),
-                only=self.only, workers=self.workers or job.workers, as_json=self.given["as_json"],
+                only=self.only, workers=self.workers or job.workers or self.usual_workers, as_json=self.given["as_json"],
             )  # fmt: skip
         from respool.batch.spool import Spool
 
         spool = Spool(
-            self.given["spool"], durability=self.given["durability"], rehearsal=self.rehearse is not None,
+            self.given["spool"], durability=self.durability, rehearsal=self.rehearse is not None,
             create=job is not None, patience=self.patience,
             told=say,
         )  # fmt: skip
@@ -112,11 +117,11 @@ class _Run:
                 say(f"rehearsal: nothing real is called; kept in {spool.places.database}")
                 say(f"  to look at it: respool jobs list{options.same_spool(spool.places)}")
             if job is None:
-                return self._run(spool, self._open_jobs(spool), self.workers or 1)
+                return self._run(spool, self._open_jobs(spool), self.workers or self.usual_workers)
             handle = self._submit(spool, job)
             if handle.stored_for_live_runner:
                 return self._stored(spool, handle)
-            return self._run(spool, [handle.id], self.workers or job.workers)
+            return self._run(spool, [handle.id], self.workers or job.workers or self.usual_workers)
 
     def _submit(self, spool: Spool, job: Wanted) -> JobHandle:
         with contextlib.closing(job.open_source()) as source:
@@ -148,7 +153,7 @@ class _Run:
             except RunnerGone:
                 # Whoever finds the lock free takes it; somebody else may be faster.
                 with contextlib.suppress(SpoolBusy):
-                    return self._run(spool, [job], self.workers or 1)
+                    return self._run(spool, [job], self.workers or self.usual_workers)
 
     def _run(self, spool: Spool, jobs: list[int] | None, workers: int | str) -> int:
         if jobs == []:
@@ -237,6 +242,13 @@ def busy(holder: dict[str, Any], where: str, job: int) -> SpoolBusy:
         f"stored as job {job}",
         where=where, why="the live runner does what was stored", command=f"respool jobs watch {job}",
     )  # fmt: skip
+
+
+def _seconds(given: dict[str, Any], name: str, project: float | None, *, usual: float) -> float:
+    """What the option or the environment says, else the project, else what is usual."""
+    if given[name] is not None:
+        return parse_duration(given[name], what=f"--{name}")
+    return usual if project is None else project
 
 
 def _script(given: dict[str, Any]) -> Script | None:

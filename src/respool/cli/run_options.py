@@ -62,11 +62,11 @@ REHEARSE = together(
     option("--rehearse", metavar="SCRIPT", help="Rehearse with the answers and faults of a script."),
 )
 RUNNING = together(
-    option("--grace", metavar="DUR", default="30s", show_default=True, help="For running items after Ctrl-C."),
-    option("--patience", metavar="DUR", default="60s", show_default=True,
-           help="For a disk that is full, or a spool that another program locks."),
-    option("--durability", type=click.Choice(["normal", "full"]), default="normal", show_default=True,
-           help="full: also against power loss."),
+    option("--grace", metavar="DUR", envvar="RESPOOL_GRACE", help="For running items after Ctrl-C [30s]."),
+    option("--patience", metavar="DUR", envvar="RESPOOL_PATIENCE",
+           help="For a disk that is full, or a spool that another program locks [60s]."),
+    option("--durability", type=click.Choice(["normal", "full"]), envvar="RESPOOL_DURABILITY",
+           help="full: also against power loss [normal]."),
     option("--no-tui", is_flag=True, help="Plain lines instead of the live view."),
     option("--tui-debug", type=click.File("w", encoding="utf-8", lazy=False), metavar="FILE",
            help="Log what the view was told."),

@@ -106,7 +106,7 @@ def read_spec(path: Path, key: str | None = None) -> Wanted:
     return Wanted(
         name=table.get("name", str, "text") or job_name(path), task=task, open_source=_items(table, folder, key),
         folder=folder, then=_then(table, folder), job_timeout=job_timeout,
-        workers=1 if workers is None else check_workers(workers, where=table.where("workers")),
+        workers=None if workers is None else check_workers(workers, where=table.where("workers")),
     )  # fmt: skip
 
 

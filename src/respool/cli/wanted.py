@@ -37,7 +37,7 @@ class Wanted:
     folder: Path
     then: tuple[tuple[Task, str], ...] = ()
     job_timeout: float | None = None
-    workers: int | str = 1
+    workers: int | str | None = None
 
 
 def open_items(file: str, folder: Path, key: str | None) -> Source:
