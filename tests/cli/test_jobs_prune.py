@@ -27,6 +27,27 @@ def test_old_jobs_go_with_their_items_and_files(folder: Folder) -> None:
     assert folder.states("2") == {"a": "done", "b": "pending", "c": "pending"}
 
 
+def test_nothing_is_kept_of_a_try_but_what_it_said(folder: Folder) -> None:
+    folder.run("run", "--each", "*.jsonl", "--", "cat", "{}", code=0)
+    attempts = folder.path / ".respool" / "spool.db.files" / "attempts"
+    assert [path.name for path in attempts.glob("*/*/*")] == ["output.log"]
+    (folder.path / "quick.py").write_text("def quick(payload): return 1\n")
+    folder.run("run", "quick.py:quick", "--items", "items.jsonl", code=0)
+    assert [path.name for path in attempts.glob("*/*/*")] == ["output.log"]
+    assert len(list(attempts.glob("*/*"))) == 1, "functions in processes leave no folder behind"
+
+
+def test_of_a_job_that_stays_old_tries_go(folder: Folder) -> None:
+    for _ in range(3):
+        folder.run(*RUN, "--only", "a", "--force", code=0)
+    assert folder.run("jobs", "prune", "--older", "90d", "--dry-run", "--json", code=0).data["tries"] == 0
+    said = folder.run("jobs", "prune", "--older", "0s", "--dry-run", code=0).err
+    assert said.startswith("0 jobs, 2 superseded tries and ")
+    data = folder.run("jobs", "prune", "--older", "0s", "--yes", "--json", code=0).data
+    assert (data["deleted"], data["jobs"], data["tries"]) == (True, [], 2)
+    assert folder.states("1") == {"a": "done", "b": "pending", "c": "pending"}
+
+
 def test_a_job_whose_results_are_used_stays(folder: Folder) -> None:
     folder.run(*RUN, code=0)
     folder.run(*RUN, "--name", "again", code=0)

@@ -22,7 +22,7 @@ from respool.batch.settle import Settled, Standing, settle
 from respool.batch.store import reading
 from respool.batch.store.connection import Database
 from respool.batch.store.ledger import Ledger
-from respool.batch.workers.receipt import read_receipt
+from respool.batch.workers.receipt import clear_receipt, read_receipt
 from respool.batch.workers.remains import adopt, end_group, end_strays
 from respool.batch.workers.takeover import Act, at_once, at_once_beside
 from respool.clock import Clock
@@ -60,6 +60,8 @@ class Leftovers:
             verdict = settle(Standing(*row[7:10]), attempt.number, outcome, task.retry, now, chance())
             settled.append(Settled(attempt, outcome, verdict, now))
         _write(database, settled, self.again, [session for session, _ in self.sessions], now)
+        for _, attempt, _, _ in self.reached:
+            clear_receipt(database.places.attempt(attempt.item, attempt.number))
         for _, nonce in self.sessions:
             remove_tree(database.places.session(nonce))
 

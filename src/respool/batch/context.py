@@ -8,6 +8,7 @@ from typing import Any
 
 from respool import canonical
 from respool.batch.model import Attempt
+from respool.batch.places import FILES
 from respool.files import private_folder
 
 
@@ -52,4 +53,4 @@ class Context:
     @property
     def folder(self) -> Path:
         """A private folder for the files of this try, made at first use."""
-        return private_folder(self._folder / "files")
+        return private_folder(self._folder / FILES)

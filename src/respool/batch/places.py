@@ -5,7 +5,7 @@
       spool.db.lock               held by the runner for as long as it lives
       spool.db.write.lock         held by whoever writes, for one transaction
       spool.db.files/
-        attempts/0012/12345-2/    of item 12345, attempt 2: started, result.json, output.log
+        attempts/0012/12345-2/    of item 12345, attempt 2: claim and receipt while it runs; output.log and files/ stay
         results/ab/abcd...        results above 64 KB, named by their content
         sessions/NONCE/           one file per worker process of a runner's session
         backups/                  made by the doctor before it repairs
@@ -24,6 +24,8 @@ from pathlib import Path
 from respool.config import load_project, project_file
 
 DATABASE = "spool.db"
+OUTPUT = "output.log"  # in an attempt's folder: what a command said
+FILES = "files"  # in an attempt's folder: context.folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Places:
         return self.files / "results"
 
     def attempt(self, item: int, number: int) -> Path:
-        """The folder of one attempt: `started`, `result.json`, `output.log`."""
+        """The folder of one attempt: `started`, `result.json`, OUTPUT, FILES; only these last two outlive its commit."""
         return self.attempts / f"{item // 1000:04d}" / f"{item}-{number}"
 
     def result(self, digest: str) -> Path:

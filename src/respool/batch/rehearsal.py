@@ -29,7 +29,7 @@ from respool import canonical
 from respool.batch.declaration import Mode, Task
 from respool.batch.execute import timed_out
 from respool.batch.model import Attempt, Done, Failed, Kind, Outcome
-from respool.batch.places import Places
+from respool.batch.places import OUTPUT, Places
 from respool.batch.policy import classify
 from respool.batch.workers.contract import Note, Report
 from respool.batch.workers.lanes import Lane, Lanes
@@ -214,4 +214,4 @@ class RehearsalWorkers(Lanes[_Lane]):
         if whole:
             lines.append((task.command.marker if task.command is not None else None) or MARKER)
         folder = private_folder(self._places.attempt(attempt.item, attempt.number))
-        write_atomic(folder / "output.log", "".join(f"{line}\n" for line in lines), durable=False)
+        write_atomic(folder / OUTPUT, "".join(f"{line}\n" for line in lines), durable=False)

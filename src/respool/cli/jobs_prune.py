@@ -1,4 +1,4 @@
-"""`respool jobs prune`: delete jobs that ended long ago, with their items, attempts, results and events."""
+"""`respool jobs prune`: delete jobs that ended long ago, with all that is theirs, and old tries that are superseded."""
 
 from __future__ import annotations
 
@@ -28,17 +28,18 @@ from respool.phrases import counted
 @options.OF_REHEARSALS
 @options.FOR_MACHINES
 def prune(older: str, dry_run: bool, yes: bool, spool: str | None, rehearsal: bool, as_json: bool) -> int:
-    """Delete jobs that ended before --older, and older events. A job stays while another one still uses its results."""
+    """Delete jobs that ended before --older, and older events; in the jobs that stay, older tries (with their output)
+    that a later try of the same item has superseded. A job stays while another one still uses its results."""
     before = SYSTEM.now() - round(parse_duration(older, what="--older") * MICROSECONDS)
     with reader(spool, rehearsal) as database:
         found = prunable(database, before)
     if not as_json:
         for line in columns([(str(job), name, moment(ended)) for job, name, ended in found.jobs]):
             put(line)
-    say(f"{counted(len(found.jobs), 'job')} and {counted(found.events, 'event')} are older than {older}")
+    say(f"{_number(found)} are older than {older}")
     if found.kept:
         say(f"{counted(found.kept, 'more job is', 'more jobs are')} as old, but others use the results: so they stay")
-    if dry_run or not (found.jobs or found.events):
+    if dry_run or not (found.jobs or found.tries or found.events):
         return _told(found, as_json, deleted=False)
     if not yes:
         if not sys.stdin.isatty():
@@ -57,11 +58,17 @@ def prune(older: str, dry_run: bool, yes: bool, spool: str | None, rehearsal: bo
             found = prune_spool(writer, before)
     finally:
         lock.release()
-    say(f"deleted {counted(len(found.jobs), 'job')} and {counted(found.events, 'event')}")
+    say(f"deleted {_number(found)}")
     return _told(found, as_json, deleted=True)
+
+
+def _number(found: Pruned) -> str:
+    tries = counted(found.tries, "superseded try", "superseded tries")
+    return f"{counted(len(found.jobs), 'job')}, {tries} and {counted(found.events, 'event')}"
 
 
 def _told(found: Pruned, as_json: bool, *, deleted: bool) -> int:
     if as_json:
-        put_json({"deleted": deleted, "jobs": [job for job, _, _ in found.jobs], "events": found.events})
+        jobs = [job for job, _, _ in found.jobs]
+        put_json({"deleted": deleted, "jobs": jobs, "tries": found.tries, "events": found.events})
     return int(Exit.DONE)

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from respool.batch.spool import Spool
+from respool.batch.store.intake import Wishes
 from respool.batch.store.pruning import prunable, prune_spool
 from respool.batch.tasks import task
+from respool.files import private_folder
 
 FAR = 1 << 60
 TABLES = ("jobs", "items", "payloads", "attempts", "results", "blocks", "archive", "rules", "requests", "staged_blocks")
@@ -62,3 +64,37 @@ def test_a_child_keeps_its_parent_until_it_has_ended(spool: Spool) -> None:
         job.then(after)
         job.run(at_most=1)
         assert prunable(spool.database(), FAR).jobs == []
+
+
+def test_of_a_job_that_stays_the_superseded_tries_go(spool: Spool) -> None:
+    with spool:
+        job = spool.submit(big, {"a": "xy", "b": "zz"}, name="one")
+        job.run()
+        other = spool.submit(big, {"c": "xy", "new": "n"}, name="two")  # takes the result of the first, and stays open
+        other.run(only=["c"])
+        for wishes in (Wishes(), Wishes(force=("a",)), Wishes(force=("a",))):
+            spool.submit(big, {"a": "changed", "new": "n"}, name="one", wishes=wishes).run(only=["a"])
+        folders = [spool.places.attempt(1, number) for number in (1, 2, 3, 4)]
+        for folder in folders:
+            private_folder(folder)
+        assert prunable(spool.database(), 0).tries == 0
+        found = prunable(spool.database(), FAR)
+        assert (found.jobs, found.tries) == ([], 2)
+        assert prune_spool(spool.database(), FAR).tries == 2
+        assert [folder.exists() for folder in folders] == [True, False, False, True]
+        connection = spool.database().connection
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert job.results() == {"a": "changed" * 40_000}
+        assert other.results() == {"c": "xy" * 40_000}
+        spool.submit(big, {"a": "changed", "new": "n"}, name="one", wishes=Wishes(force=("a",))).run(only=["a"])
+        assert connection.execute("SELECT number FROM attempts WHERE item_id = 1").fetchall() == [(1,), (4,), (5,)]
+
+
+def test_old_sessions_go_with_their_last_try(spool: Spool) -> None:
+    with spool:
+        for _ in range(4):
+            spool.submit(big, {"a": "xy", "new": "n"}, name="one", wishes=Wishes(force=("a",))).run(only=["a"])
+        count = spool.database().connection.execute
+        assert count("SELECT count(*) FROM sessions").fetchone() == (4,)
+        prune_spool(spool.database(), FAR)
+        assert count("SELECT count(*) FROM sessions").fetchone() == (1,)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from respool.batch.model import Attempt, Done, Failed, Interrupted, Kind, Later, Outcome, Output, Skipped
-from respool.batch.workers.receipt import NAME, read_receipt, write_receipt
+from respool.batch.workers.receipt import NAME, clear_receipt, read_receipt, write_receipt
 
 ATTEMPT = Attempt(item=7, number=2, job=1, key="a", payload="{}", fingerprint="f" * 32, nonce="n1")
 OUTCOMES: list[Outcome] = [
@@ -67,3 +67,20 @@ def test_what_is_no_receipt_is_refused(tmp_path: Path, content: bytes) -> None:
 
 def test_a_missing_one_is_none(tmp_path: Path) -> None:
     assert read_receipt(tmp_path / "nowhere", "spool", ATTEMPT) is None
+
+
+def test_after_the_commit_only_output_and_files_stay(tmp_path: Path) -> None:
+    bare, full = tmp_path / "bare", tmp_path / "full"
+    for folder in (bare, full):
+        write_receipt(folder, "spool", ATTEMPT, Done("1"))
+        for name in ("started", "spec", "payload.json", ".started.7"):
+            (folder / name).touch()
+    (full / "output.log").touch()
+    (full / "output.log.older").touch()
+    (full / "files").mkdir()
+    (full / "files" / "mine").touch()
+    for folder in (bare, full, tmp_path / "nowhere"):
+        clear_receipt(folder)
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
+        "full", "full/files", "full/files/mine", "full/output.log", "full/output.log.older",
+    ]  # fmt: skip

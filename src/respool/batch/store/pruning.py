@@ -1,20 +1,24 @@
-"""Deleting jobs that ended long ago: whole jobs only, and none whose results another job still stands on."""
+"""Deleting what is old: jobs that ended long ago, whole and only if no other job stands on their results; in the jobs
+that stay, the tries that later ones have superseded; events, requests and sessions."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from respool.batch.store.connection import Database
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What goes: jobs as (id, name, ended at in UTC microseconds), the number of events, and how many jobs stay because
-    others use their results."""
+    """What goes: jobs as (id, name, ended at in UTC microseconds); in the jobs that stay, the number of superseded tries
+    (a later one of the same item followed, and nobody uses their results); and the number of events. `kept` is how many
+    jobs stay because others use their results."""
 
     jobs: list[tuple[int, str, int]]
+    tries: int
     events: int
     kept: int
 
@@ -24,8 +28,11 @@ def prunable(database: Database, before: int) -> Pruned:
     ended = [(row[0], row[1], row[2]) for row in database.all("prunable_jobs", before, before)]
     used = {row[0] for row in database.all("jobs_used_by_others")}
     stays = {job for job, _, _ in ended if job in used}
+    jobs = sorted(row for row in ended if row[0] not in stays)
+    gone = {job for job, _, _ in jobs}
+    tries = sum(row[0] not in gone for row in database.each("superseded_tries", before))
     events = (database.one("count_prunable_events", before) or (0,))[0]
-    return Pruned(sorted(row for row in ended if row[0] not in stays), events, len(stays))
+    return Pruned(jobs, tries, events, len(stays))
 
 
 def prune_spool(database: Database, before: int) -> Pruned:
@@ -44,12 +51,28 @@ def prune_spool(database: Database, before: int) -> Pruned:
                 "prune_job_events", "prune_job",
             ):  # fmt: skip
                 database.run(statement, job)
-        for file in files:
-            if database.one("result_file_in_use", file) is None:
-                database.places.result(file).unlink(missing_ok=True)
-        for item, number in tries:
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(database.places.attempt(item, number))
+        _remove_files(database, tries, files)
+    superseded = _prune_tries(database, before)
     with database.write():
-        database.run("prune_events", before)
-    return found
+        for statement in ("prune_events", "prune_staged_of_done", "prune_done_requests", "prune_sessions"):
+            database.run(statement, before)
+    return replace(found, tries=superseded)
+
+
+def _prune_tries(database: Database, before: int) -> int:
+    superseded = database.all("superseded_tries", before)
+    tries = [(item, number) for _, item, number, _ in superseded]
+    with database.write():
+        for statement in ("prune_archive_of_try", "prune_result_of_try", "prune_try"):
+            database.many(statement, tries)
+    _remove_files(database, tries, [file for *_, file in superseded if file is not None])
+    return len(tries)
+
+
+def _remove_files(database: Database, tries: Iterable[tuple[int, int]], results: Iterable[str]) -> None:
+    for file in results:
+        if database.one("result_file_in_use", file) is None:
+            database.places.result(file).unlink(missing_ok=True)
+    for item, number in tries:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(database.places.attempt(item, number))

@@ -723,6 +723,32 @@ SELECT 1 FROM results WHERE file = ? LIMIT 1;
 -- name: tries_of_job
 SELECT a.item_id, a.number FROM attempts a JOIN items i ON i.id = a.item_id WHERE i.job_id = ?;
 
+-- name: superseded_tries
+SELECT i.job_id, a.item_id, a.number, r.file FROM attempts a JOIN items i ON i.id = a.item_id
+LEFT JOIN results r ON r.item_id = a.item_id AND r.number = a.number
+WHERE a.ended_at < ? AND a.number < i.attempts
+  AND NOT (i.result_item IS a.item_id AND i.result_attempt IS a.number)
+  AND (a.item_id, a.number) NOT IN (SELECT result_item, result_attempt FROM items WHERE state = 'cached');
+
+-- name: prune_archive_of_try
+DELETE FROM archive WHERE item_id = ? AND number = ?;
+
+-- name: prune_result_of_try
+DELETE FROM results WHERE item_id = ? AND number = ?;
+
+-- name: prune_try
+DELETE FROM attempts WHERE item_id = ? AND number = ?;
+
+-- name: prune_sessions
+DELETE FROM sessions WHERE ended_at < ? AND id NOT IN (SELECT session_id FROM attempts)
+  AND id < (SELECT max(id) FROM sessions);
+
+-- name: prune_staged_of_done
+DELETE FROM staged_blocks WHERE request_id IN (SELECT id FROM requests WHERE done_at < ?);
+
+-- name: prune_done_requests
+DELETE FROM requests WHERE done_at < ?;
+
 -- name: prune_archive
 DELETE FROM archive WHERE job_id = ?;
 

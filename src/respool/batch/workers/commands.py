@@ -16,7 +16,7 @@ from typing import Any
 from respool import canonical
 from respool.batch.declaration import Command, Task
 from respool.batch.model import Attempt, Failed, Interrupted, Kind, Later, Outcome
-from respool.batch.places import Places
+from respool.batch.places import OUTPUT, Places
 from respool.batch.workers.contract import Note, Report
 from respool.batch.workers.lanes import Lane, Lanes
 from respool.batch.workers.process_table import start_ticks
@@ -184,7 +184,7 @@ class CommandWorkers(Lanes[_Lane]):
             "outputs": [[name, os.path.join(cwd, name)] for name in outputs], "marker": command.marker or "",
             "timeout": task.timeout, "memory": task.memory, "grace": self._grace, "cap": self._output_cap,
             "durable": self._durable, "drop_locale": "LC_CTYPE" not in environment,
-            "output": str((folder / "output.log").relative_to(self._places.files)),
+            "output": str((folder / OUTPUT).relative_to(self._places.files)),
             "receipt": {
                 "spool": self._spool_id, "item": attempt.item, "attempt": attempt.number, "nonce": attempt.nonce,
                 "fingerprint": attempt.fingerprint,

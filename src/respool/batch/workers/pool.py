@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from respool.batch.declaration import Mode, Task
-from respool.batch.model import Attempt
+from respool.batch.model import Attempt, Interrupted, Outcome
 from respool.batch.places import Places
 from respool.batch.workers.contract import Note, Report, Workers
+from respool.batch.workers.receipt import clear_receipt
 
 Make = Callable[[Report, Note], Workers]
 """Makes the one kind of workers that does everything, in place of the four of ours (a rehearsal, a cluster)."""
@@ -47,9 +48,12 @@ class Pool:
         if home is not None:
             home.interrupt(attempt, reason)
 
-    def forget(self, attempt: Attempt) -> None:
-        """It has reported."""
-        self._homes.pop((attempt.item, attempt.number), None)
+    def forget(self, attempt: Attempt, outcome: Outcome) -> None:
+        """What it reported is committed: nobody will ask for its receipt again."""
+        home = self._homes.pop((attempt.item, attempt.number), None)
+        # The folder of an interrupted one may hold the mark by which a late shim sees that it was given up.
+        if home is not None and not isinstance(outcome, Interrupted):
+            clear_receipt(self._places.attempt(attempt.item, attempt.number))
 
     async def close(self) -> None:
         """End everything that still runs."""

@@ -11,12 +11,14 @@ writes such a file without this module (the shim of commands) writes exactly thi
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
 
 from respool import canonical
 from respool.batch.model import Attempt, Outcome, outcome_from_data, outcome_to_data
+from respool.batch.places import FILES, OUTPUT
 from respool.files import private_folder, write_atomic
 
 NAME = "result.json"
@@ -69,6 +71,20 @@ def judge_receipt(content: bytes, spool_id: str, attempt: Attempt) -> Outcome | 
         return outcome_from_data(data["outcome"])
     except ValueError:
         return None
+
+
+def clear_receipt(folder: Path) -> None:
+    """Remove what an attempt's folder was for while it ran, when its outcome is committed; its output and the files
+    that the task made there stay, and the folder with them. What cannot be removed is left to `respool jobs prune`.
+    """
+    with contextlib.suppress(OSError):
+        names = os.listdir(folder)
+        kept = [name for name in names if name.startswith(OUTPUT) or name == FILES]  # the output may be in two parts
+        for name in names:
+            if name not in kept:
+                os.unlink(folder / name)
+        if not kept:
+            os.rmdir(folder)
 
 
 def _header(spool_id: str, attempt: Attempt) -> dict[str, Any]:
