@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -39,6 +38,7 @@ def work(payload, context):
     log(f"+{context.key} {os.getpid()}")
     if payload.get("kills"):
         time.sleep(0.1)
+        log(f"-{context.key} {os.getpid()}")
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(0.02)
     log(f"-{context.key} {os.getpid()}")
@@ -111,27 +111,30 @@ def test_ctrl_c_while_they_are_being_ended(work: Folder, until: Until) -> None:
 
 @pytest.mark.parametrize("mode", ["thread", "async"])
 def test_an_item_that_kills_its_runner_ends_up_alone_in_a_process(work: Folder, mode: str) -> None:
-    items = [f'{{"key": "k{n}", "n": {n}, "kills": {"true" if n == 3 else "false"}}}\n' for n in range(8)]
+    items = [f'{{"key": "k{n}", "n": {n}, "kills": {"true" if n == 1 else "false"}}}\n' for n in range(60)]
     work.write("items.jsonl", "".join(items))
-    run = ("run", f"work.py:in_{mode}", "--items", "items.jsonl", "--no-tui", "--workers", "4")
-    codes, pids = [], []
+    run = ("run", f"work.py:in_{mode}", "--items", "items.jsonl", "--no-tui", "--workers", "2")
+    codes, runners = [], []
     while not codes or codes[-1] == -signal.SIGKILL:
         assert len(codes) < 6
         said = Said(work.start(*run))
-        pids.append(str(said.process.pid))
+        runners.append(str(said.process.pid))
         codes.append(said.ended())
     assert codes == [-signal.SIGKILL] * 3 + [1], said.text
-    assert work.states() == {f"k{n}": "failed" if n == 3 else "done" for n in range(8)}
+    assert work.states() == {f"k{n}": "failed" if n == 1 else "done" for n in range(60)}
     failed = work.run("jobs", "items", "1", "--state", "failed", "--json", code=0).data["items"]
-    assert [(one["key"], one["kind"]) for one in failed] == [("k3", "crashed")]
+    assert [(one["key"], one["kind"]) for one in failed] == [("k1", "crashed")]
     assert "its worker process was ended by SIGKILL" in failed[0]["message"]
-    # Whatever ran in a process ran alone: nothing else is told between its beginning and its end.
-    lines = effects(work)
-    apart = [n for n, (what, pid) in enumerate(lines) if what[0] == "+" and pid not in pids]
-    assert Counter(lines[n][0] for n in apart)["+k3"] == 2
-    for n in apart:
-        assert lines[n][0] == "+k3" or lines[n + 1] == ["-" + lines[n][0][1:], lines[n][1]]
-        assert n == 0 or lines[n - 1][0][0] == "-" or lines[n - 1][0] == "+k3"
+    assert sum(key == "+k1" and pid not in runners for key, pid in effects(work)) == 2
+    last = [(key, pid) for key, pid in effects(work) if pid not in runners[:-1]]
+    assert any(pid == runners[-1] for _, pid in last), "there is nothing that it could have run beside"
+    under_way: set[tuple[str, str]] = set()
+    for key, pid in last:
+        if key[0] == "-":
+            under_way.discard((key[1:], pid))
+            continue
+        assert all(pid == other == runners[-1] for _, other in under_way), f"{key} began beside {under_way}"
+        under_way.add((key[1:], pid))
 
 
 SCRIPT = """
