@@ -40,7 +40,7 @@ def work(payload, context):
         time.sleep(0.1)
         log(f"-{context.key} {os.getpid()}")
         os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.02)
+    time.sleep(0.05)
     log(f"-{context.key} {os.getpid()}")
     return os.getpid()
 
