@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from respool.batch import sources
+from respool.batch.adopt import adopt_leftovers
 from respool.batch.blocks import cut
 from respool.batch.declaration import Command, Mode, Task
 from respool.batch.forecast import Action, Forecast, expected_seconds, plan
@@ -111,11 +112,7 @@ class House:
 
     def adopt(self) -> None:
         """What the next runner does with what a dead one left running."""
-        with self.database.write():
-            for item, *_ in self.database.all("running_rows"):
-                self.database.run("interrupt_open_attempts", self.clock.now(), "the runner died", item)
-                self.database.run("interrupt_item", "was interrupted", item)
-                self.database.run("followers_freed", item)
+        adopt_leftovers(self.database, self.clock, lambda: 0.5, grace=0)
 
 
 class given:  # noqa: N801 (reads as a step of the story)
@@ -252,7 +249,7 @@ def test_every_reason_is_told(house: House) -> None:
         "gone": "withdraw: no longer in the input",
         "broken": "run: a file that it produced is missing or altered",
         "skipped": "keep: finished",
-        "dies": "run: was interrupted",
+        "dies": "run: interrupted: its runner died",
         "new": "run: new",
         "twin": "cached: duplicate of new (follows it)",
         "old": f"cached: same work finished before in job {job}",
@@ -272,7 +269,7 @@ def test_every_reason_is_told(house: House) -> None:
 def test_running_rows_of_a_dead_runner_were_interrupted(house: House) -> None:
     job = house.submit("job", TASK, {"a": 1, "b": 2}, Wishes())
     house.run(job, TASK, stop_after=1)
-    assert reasons(house.forecast("job", TASK, {"a": 1, "b": 2}, Wishes()))["a"] == "run: was interrupted"
+    assert reasons(house.forecast("job", TASK, {"a": 1, "b": 2}, Wishes()))["a"] == "run: interrupted: its runner died"
 
 
 def test_changed_code_is_told(house: House) -> None:

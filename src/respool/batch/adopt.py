@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from respool.batch.declaration import Mode, Task
-from respool.batch.model import Attempt, Done, Outcome
+from respool.batch.model import Attempt, Done, ItemState, Outcome
 from respool.batch.places import Places
-from respool.batch.settle import Settled, Standing, settle
+from respool.batch.reconcile import WITHDRAWN
+from respool.batch.settle import Settled, Standing, Verdict, settle
 from respool.batch.store import reading
 from respool.batch.store.connection import Database
 from respool.batch.store.ledger import Ledger
@@ -58,7 +59,10 @@ class Leftovers:
         now, settled = clock.now(), []
         for row, attempt, task, outcome in self.reached:
             verdict = settle(Standing(*row[7:10]), attempt.number, outcome, task.retry, now, chance())
-            settled.append(Settled(attempt, outcome, verdict, now))
+            dropped = _unwanted(row, verdict.state)
+            if dropped is not None:
+                verdict = Verdict(ItemState.CANCELLED, None, None, 0, verdict.standing)
+            settled.append(Settled(attempt, outcome, verdict, now, dropped))
         _write(database, settled, self.again, [session for session, _ in self.sessions], now)
         for _, attempt, _, _ in self.reached:
             clear_receipt(database.places.attempt(attempt.item, attempt.number))
@@ -142,6 +146,13 @@ def _workers(folder: Path) -> list[tuple[int, int]]:
     return found
 
 
+def _unwanted(row: tuple[Any, ...], state: ItemState) -> str | None:
+    """Why the item of a running row is to be dropped where it would now get `state`; None if it is not."""
+    if row[11]:
+        return WITHDRAWN
+    return "cancelled" if row[12] and state is ItemState.PENDING else None
+
+
 def _write(
     database: Database, settled: list[Settled], again: list[tuple[Any, ...]], sessions: list[int], now: int
 ) -> None:
@@ -152,9 +163,11 @@ def _write(
             database.run("interrupt_open_attempts", now, REASON, row[0])
             database.run("count_runner_death", row[0])
             database.run("interrupt_item", f"interrupted: {REASON}", row[0])
+            if (dropped := _unwanted(row, ItemState.PENDING)) is not None:
+                database.run("drop_item", dropped, now, row[0])
             database.run("followers_freed", row[0])
             database.run("insert_event", now, row[2], row[0], row[1], "item_interrupted", json.dumps({"reason": REASON}))
         for session in sessions:
             database.run("end_session", now, "died", session)
-        jobs = {entry.attempt.job for entry in settled}
+        jobs = {entry.attempt.job for entry in settled} | {row[2] for row in again}
         ledger.finish(jobs, {e.attempt.job for e in settled if isinstance(e.outcome, Done)}, now)

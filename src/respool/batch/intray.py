@@ -66,6 +66,8 @@ class Intray:
     def _take_in(self, request: int, job: int, text: str) -> Iterator[tuple[Attempt, str]]:
         report = apply_staged(self._database, request, text, self._intact, self._clock)
         self._courses.changed_items |= report.running_changed
+        for item in report.running_returned:
+            self._courses.dropped.pop(item, None)
         course = self._courses.get(job)
         for item in report.withdrawn_running:
             self._courses.dropped[item] = "withdrawn"

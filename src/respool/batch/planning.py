@@ -98,7 +98,7 @@ class Planner:
             if not candidates:
                 continue
             granted, tokens = course.grant(len(candidates), now)
-            plan = self._decide(course, candidates, granted)
+            plan = self._decide(course, candidates, granted, plans)
             if not (plan.start or plan.cached or plan.follow):
                 self._unused(tokens)
                 continue
@@ -121,13 +121,14 @@ class Planner:
             course.dry_until = None if due is None or self._settings.only else max(due, now + 1)
         return found
 
-    def _decide(self, course: Course, candidates: list[Candidate], granted: int) -> Plan:
+    def _decide(self, course: Course, candidates: list[Candidate], granted: int, before: Sequence[Claims]) -> Plan:
         """Cache hits and followers need no grant of the limits; starts do."""
         if course.cacheable:
             use_cache = not (self._settings.no_cache or course.no_cache)
             plan = self._ledger.plan(
-                candidates, course.job.id, course.job.generation, use_cache=use_cache, intact=self._intact
-            )
+                candidates, course.job.id, course.job.generation, use_cache=use_cache, intact=self._intact,
+                leading={one.fingerprint: one.item for claims in before for one in claims.plan.start},
+            )  # fmt: skip
         else:
             plan = Plan(start=list(candidates))
         kept = plan.start[:granted]

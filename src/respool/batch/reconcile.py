@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from respool.batch.model import ItemState
 
+WITHDRAWN = "withdrawn"  # the reason of an item that is no longer in the input
+
 
 class Change(StrEnum):
     """What submitting a row does."""
@@ -37,7 +39,7 @@ def reconcile(existing: Existing | None, fingerprint: str) -> Change:
         return Change.NEW
     if existing.fingerprint != fingerprint:
         return Change.CHANGED
-    if existing.state is ItemState.CANCELLED and existing.reason == "withdrawn":
+    if existing.state is ItemState.CANCELLED and existing.reason == WITHDRAWN:
         return Change.REVIVED
     return Change.KEPT
 

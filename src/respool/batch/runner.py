@@ -242,11 +242,13 @@ class Runner:
             if running.token is not None:
                 self._spent.append((True, running.token))
             self._pool.forget(entry.attempt, entry.outcome)
+            changed = entry.dropped is None and entry.attempt.item in self.courses.changed_items
+            state = ItemState.PENDING if changed else entry.verdict.state
             self.courses.changed_items.discard(entry.attempt.item)
             self.courses.dropped.pop(entry.attempt.item, None)
             course.settled += course.expanding != entry.attempt.item
-            course.count(ItemState.RUNNING, entry.verdict.state)
-            if entry.verdict.state is ItemState.PENDING:
+            course.count(ItemState.RUNNING, state)
+            if state is ItemState.PENDING:
                 course.poke()
             if course.expanding == entry.attempt.item:
                 self._to_expand.append(course)

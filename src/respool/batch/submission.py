@@ -27,12 +27,14 @@ Progress = Callable[[int, int], None]
 
 @dataclass(slots=True)
 class Report:
-    """What a submission did. `running_changed` and `withdrawn_running` concern items that were running meanwhile."""
+    """What a submission did. `running_changed`, `running_returned` (they had been withdrawn) and `withdrawn_running`
+    concern items that were running meanwhile."""
 
     job: int
     changes: dict[Change, int] = field(default_factory=dict)
     unchanged: bool = False
     running_changed: set[int] = field(default_factory=set)
+    running_returned: set[int] = field(default_factory=set)
     withdrawn_running: list[int] = field(default_factory=list)
 
 
@@ -66,9 +68,9 @@ def apply(
     total = sum(span.size for span in spans)
     # A source that is one block is read before anything is written: its errors leave no trace at all.
     first = source.rows(spans[0], task) if len(spans) == 1 else None
-    job = open_job(database, declaration, clock.now())
+    job = open_job(database, declaration, clock.now(), newest=True)
     merge, plan, stored = _placed(database, job, [span.digest for span in spans])
-    report = Report(job, dict.fromkeys(Change, 0), running_changed=merge.running_changed)
+    report = _report_of(merge)
     done = 0
     for placement in plan:
         span = spans[placement.ordinal]
@@ -88,7 +90,7 @@ def apply(
 def _unchanged(
     database: Database, declaration: Declaration, about: dict[str, Any], wishes: Wishes, intact: Intact, clock: Clock
 ) -> Report:
-    job = open_job(database, declaration, clock.now())
+    job = open_job(database, declaration, clock.now(), newest=True)
     merge = Merge(database, job, ())
     merge.seal(about, wishes, list(broken_outputs(database, job, intact)), clock.now())
     return Report(job, unchanged=True)
@@ -102,6 +104,14 @@ def _placed(
     kept = {placement.kept for placement in plan}
     merge = Merge(database, job, [block.id for block in stored if block.id not in kept])
     return merge, plan, {block.id: block for block in stored}
+
+
+def _report_of(merge: Merge) -> Report:
+    """The report that the merge goes on to fill."""
+    return Report(
+        merge.job, dict.fromkeys(Change, 0), running_changed=merge.running_changed,
+        running_returned=merge.running_returned,
+    )  # fmt: skip
 
 
 def _move(merge: Merge, block: Stored, placement: Placement) -> None:
@@ -158,7 +168,7 @@ def apply_staged(database: Database, request: int, arguments: str, intact: Intac
     staged = database.all("staged_blocks", request)
     job = open_job(database, declaration, clock.now())
     merge, plan, stored = _placed(database, job, [digest for _, digest, _, _ in staged])
-    report = Report(job, dict.fromkeys(Change, 0), running_changed=merge.running_changed)
+    report = _report_of(merge)
     for placement in plan:
         if placement.kept is not None:
             _move(merge, stored[placement.kept], placement)
@@ -188,7 +198,7 @@ def apply_pairs(
     stored = stored_blocks(database, job)
     merge = Merge(database, job, [block.id for block in stored])
     ground = basis(task, "follow-up")
-    report = Report(job, dict.fromkeys(Change, 0), running_changed=merge.running_changed)
+    report = _report_of(merge)
     start = (stored[-1].start if stored else -(1 << 32)) + (1 << 32)
     for span in pairs.spans(ground):
         merge.block(span.digest, start, pairs.rows(span, task), pairs.name)

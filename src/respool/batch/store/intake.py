@@ -14,7 +14,7 @@ from typing import Any
 
 from respool.batch.blocks import Stored
 from respool.batch.model import ItemState, Row
-from respool.batch.reconcile import REASONS, Change, Existing, reconcile
+from respool.batch.reconcile import REASONS, WITHDRAWN, Change, Existing, reconcile
 from respool.batch.store.connection import Database
 from respool.batch.store.followups import end_if_finished
 from respool.errors import UsageError
@@ -52,9 +52,14 @@ class Wishes:
         return cls(force=tuple(force) if isinstance(force, list) else force, **data)
 
 
-def open_job(database: Database, declaration: Declaration, now: int) -> int:
-    """Write the declaration: a new job, or the known one unsealed. Returns the job's id."""
+def open_job(database: Database, declaration: Declaration, now: int, *, newest: bool = False) -> int:
+    """Write the declaration: a new job, or the known one unsealed. Returns the job's id.
+
+    `newest`: what was asked of a runner that died before it looked is overtaken by this.
+    """
     with database.write():
+        if newest and database.run("supersede_requests", now, declaration.name):
+            database.run("drop_superseded")
         return declare(database, declaration, now)
 
 
@@ -88,12 +93,16 @@ def stored_blocks(database: Database, job: int) -> list[Stored]:
 
 
 class Merge:
-    """One submission being applied to one job. `running_changed` collects items that changed while they ran."""
+    """One submission being applied to one job.
+
+    `running_changed` collects items that changed while they ran, `running_returned` those that had been withdrawn.
+    """
 
     def __init__(self, database: Database, job: int, stale: Sequence[int]) -> None:
         self.database = database
         self.job = job
         self.running_changed: set[int] = set()
+        self.running_returned: set[int] = set()
         row = database.one("job_by_id", job)
         self._generation = row[6] if row else 1
         self._stale = set(stale)
@@ -126,6 +135,8 @@ class Merge:
             existing = None if found is None else Existing(found[1], found[2], ItemState(found[3]), found[4])
             change = reconcile(existing, row.fingerprint)
             counts[change] += 1
+            if existing is not None and existing.state is ItemState.RUNNING and existing.reason == WITHDRAWN:
+                self.running_returned.add(existing.id)
             if existing is None:
                 item = next_id + len(new)
                 new.append(
@@ -165,8 +176,10 @@ class Merge:
                 for item, state in database.all("items_of_block", block):
                     if state == ItemState.RUNNING:
                         interrupted.append(item)
-                    database.run("archive_item", item)
-                    database.run("withdraw_item", now, item)
+                        database.run("withdraw_running_item", item)
+                    else:
+                        database.run("archive_item", item)
+                        database.run("withdraw_item", now, item)
                     withdrawn += 1
                 database.run("delete_block", block)
             grant(database, job, wishes, now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -79,15 +79,17 @@ class Ledger:
 
     def plan(
         self, candidates: Sequence[Candidate], job: int, generation: int, *, use_cache: bool,
-        intact: Callable[[Sequence[Output]], bool],
+        intact: Callable[[Sequence[Output]], bool], leading: Mapping[str, int] | None = None,
     ) -> Plan:  # fmt: skip
         """Start, answer from the cache, or let follow: one leader runs for each fingerprint.
 
-        A result of this job's earlier generations is no hit, nor one whose produced files are not `intact`.
+        `leading`: the items, by fingerprint, that will start in the same transaction before these. A result of this job's
+        earlier generations is no hit, nor one whose produced files are not `intact`.
         """
         plan = Plan()
         names = json.dumps([candidate.fingerprint for candidate in candidates])
         hits, leaders = self._known(names, job, generation, use_cache=use_cache, intact=intact)
+        leaders.update(leading or {})
         for candidate in candidates:
             fingerprint = candidate.fingerprint
             if fingerprint in hits:
@@ -162,7 +164,7 @@ class Ledger:
         database.many("insert_event", events)
         for entry in others:
             self._settle_other(entry, mismatch=entry.attempt.item in changed)
-        return self._release_followers(attempts, others)
+        return self._release_followers(attempts, others, changed)
 
     def _settle_other(self, entry: Settled, *, mismatch: bool) -> None:
         attempt, outcome, verdict, ended_at, dropped = entry
@@ -218,8 +220,13 @@ class Ledger:
             return None
         return attempt.item, attempt.number, result, file, outputs, outcome.note
 
-    def _release_followers(self, done: Sequence[tuple[int, int, int]], slow: Sequence[Settled]) -> dict[int, int]:
-        """Followers of a leader that is done are cached; of any other, free to lead with their own budget."""
+    def _release_followers(
+        self, done: Sequence[tuple[int, int, int]], slow: Sequence[Settled], changed: Collection[int]
+    ) -> dict[int, int]:
+        """Followers of a leader that is done are cached; of any other, free to lead with their own budget.
+
+        So are those of a leader that changed: what they follow may be the payload that was not tried yet.
+        """
         released: dict[int, int] = {}
         database = self.database
         if not (database.one("any_followers") or (0,))[0]:
@@ -227,7 +234,7 @@ class Ledger:
         leaders = [(item, number, ended_at) for ended_at, item, number in done]
         for entry in slow:
             item, number = entry.attempt.item, entry.attempt.number
-            if isinstance(entry.outcome, Done):
+            if isinstance(entry.outcome, Done) and item not in changed:
                 leaders.append((item, number, entry.ended_at))
             else:
                 database.run("followers_freed", item)

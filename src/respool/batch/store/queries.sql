@@ -296,7 +296,13 @@ UPDATE items SET fingerprint = ?, block_id = ?, position = ?, reason = ?, kind =
 WHERE id = ?;
 
 -- name: keep_item
-UPDATE items SET block_id = ?, position = ? WHERE id = ?;
+UPDATE items SET block_id = ?, position = ?,
+  reason = CASE WHEN state = 'running' AND reason = 'withdrawn' THEN 'back in the input' ELSE reason END
+WHERE id = ?;
+
+-- name: withdraw_running_item
+-- It goes on to be its runner's (or the next one's) to end; who ends it sees that nobody wants it any more.
+UPDATE items SET reason = 'withdrawn', block_id = NULL WHERE id = ?;
 
 -- name: items_of_block
 SELECT id, state FROM items WHERE block_id = ?;
@@ -372,6 +378,13 @@ SELECT id, verb, job_id, arguments FROM requests WHERE done_at IS NULL AND ready
 -- name: request_done_at
 SELECT done_at FROM requests WHERE id = ?;
 
+-- name: supersede_requests
+UPDATE requests SET done_at = ?1
+WHERE job_id = (SELECT id FROM jobs WHERE name = ?2) AND verb IN ('submit', 'cancel') AND ready_at IS NOT NULL AND done_at IS NULL;
+
+-- name: drop_superseded
+DELETE FROM staged_blocks WHERE request_id IN (SELECT id FROM requests WHERE done_at IS NOT NULL);
+
 -- name: close_request
 UPDATE requests SET done_at = ? WHERE id = ?;
 
@@ -390,8 +403,9 @@ DELETE FROM staged_blocks WHERE request_id = ?;
 -- ── adoption ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 -- name: running_rows
-SELECT i.id, i.attempts, i.job_id, i.key, p.payload, i.fingerprint, s.nonce, i.failures, i.crashes, i.waited, i.runner_deaths
-FROM items i JOIN payloads p ON p.item_id = i.id
+SELECT i.id, i.attempts, i.job_id, i.key, p.payload, i.fingerprint, s.nonce, i.failures, i.crashes, i.waited, i.runner_deaths,
+  i.reason = 'withdrawn', j.cancelled_at IS NOT NULL
+FROM items i JOIN payloads p ON p.item_id = i.id JOIN jobs j ON j.id = i.job_id
 LEFT JOIN attempts a ON a.item_id = i.id AND a.number = i.attempts
 LEFT JOIN sessions s ON s.id = a.session_id
 WHERE i.state = 'running' ORDER BY i.id;
@@ -783,7 +797,8 @@ DELETE FROM staged_blocks WHERE request_id IN (SELECT id FROM requests WHERE job
 DELETE FROM requests WHERE job_id = ?;
 
 -- name: prune_job_events
-DELETE FROM events WHERE job_id = ?;
+-- The latest stays: its number is what tells that the next one is new.
+DELETE FROM events WHERE job_id = ? AND seq < (SELECT max(seq) FROM events);
 
 -- name: prune_job
 DELETE FROM jobs WHERE id = ?;
