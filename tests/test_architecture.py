@@ -33,6 +33,10 @@ HEAVY = (
 TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     "findings.py": ("test_doctor.py", "values without behaviour; the doctor is what gives them meaning"),
     "cli/doctor.py": ("test_doctor.py", "the doctor is tested through its command line"),
+    "cassette/clients/http_response.py": ("cassette/clients/test_urllib3.py", "urllib3 reads answers of http.client"),
+    "cassette/clients/httpcore.py": ("cassette/clients/test_client_contract.py", "every client passes one suite"),
+    "cassette/clients/layers.py": ("cassette/clients/test_client_contract.py", "layered clients pass it too"),
+    "cassette/clients/transports.py": ("cassette/clients/test_httpx.py", "what httpx and httpcore have in common"),
     "cassette/keys.py": ("cassette/test_matching.py", "the parts of what a rule makes of a request"),
     "cassette/stored_frames.py": ("cassette/test_codings.py", "a frame is right if the coding's own decoder reads it"),
     "batch/repairs.py": ("batch/test_upkeep.py", "a repair is proven by the finding that it ends"),

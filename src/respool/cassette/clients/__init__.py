@@ -4,3 +4,95 @@
 module has been loaded. Patches are made on the class, by its identity, and marked with their owner: they ask
 open_decks.current() on each request, and cost one look-up where no deck is open.
 """
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+from respool.cassette.clients.patches import restore_all
+
+ADAPTERS: dict[str, str] = {
+    "httpcore": "httpcore",
+    "httpcore2": "httpcore",
+    "httpx": "httpx",
+    "httpx2": "httpx",
+    "urllib3.connectionpool": "urllib3",
+}
+"""Module of a client → the file in this package whose `patch(module)` hooks it once the module is loaded."""
+
+
+class _Watch:
+    """A finder in sys.meta_path that finds nothing itself: it lets the others find, and hears when a client is loaded."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in ADAPTERS:
+            return None
+        for finder in sys.meta_path:
+            found = None if finder is self else finder.find_spec(name, path, target)
+            if found is not None:
+                _call_after_loading(found)
+                return found
+        return None
+
+
+_watch = _Watch()
+
+
+def install() -> None:
+    """Hook every client that is imported now, and those that will be. Called again it does nothing.
+
+    A client whose shape we do not know is left as it is, and a RuntimeWarning says so.
+    """
+    if _watch in sys.meta_path:
+        return
+    sys.meta_path.insert(0, _watch)
+    for name in ADAPTERS:
+        if (module := sys.modules.get(name)) is not None:
+            _patch(name, module)
+
+
+def uninstall() -> None:
+    """Put the clients back as they were. For our own tests: who plays cassettes leaves the hooks where they are."""
+    if _watch in sys.meta_path:
+        sys.meta_path.remove(_watch)
+    restore_all()
+
+
+def _call_after_loading(spec: ModuleSpec) -> None:
+    """Let the loader of one module tell us when it is done, and leave no trace on it afterwards.
+
+    The method is shadowed on the loader itself: a loader of our own would have to answer all that others ask a loader
+    (its source, its resources).
+    """
+    loader = spec.loader
+    if loader is None or isinstance(loader, type):  # built in or frozen: no client is
+        return
+    execute: Callable[[ModuleType], None] = loader.exec_module
+
+    def executed(module: ModuleType) -> None:
+        execute(module)
+        if module.__name__ == spec.name or sys.modules.get(spec.name) is module:
+            vars(loader).pop("exec_module", None)
+            _patch(spec.name, module)
+
+    loader.exec_module = executed  # type: ignore[method-assign]
+
+
+def _patch(name: str, module: ModuleType) -> None:
+    adapter = import_module(f"{__name__}.{ADAPTERS[name]}")
+    try:
+        adapter.patch(module)
+    except (AttributeError, KeyError) as error:
+        version = getattr(sys.modules[name.partition(".")[0]], "__version__", "of an unknown version")
+        warnings.warn(
+            f"respool does not know {name} {version}, its requests go to the network unrecorded: it has no {error}",
+            RuntimeWarning,
+            stacklevel=2,
+        )

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Generic, Protocol, TypeVar
 
 from respool import clock
-from respool.cassette.codings import taken_off
+from respool.cassette.codings import pieces_put_on, pieces_taken_off, put_on, taken_off
 from respool.cassette.deck import Deck, Forward, Observed, Slot, Step, Wait
-from respool.cassette.model import Chunk, Failure, Headers, Interaction, Request, Response, header
+from respool.cassette.model import Failure, Headers, Interaction, Request, Response, header
 
 Answer = TypeVar("Answer")
 
@@ -19,14 +19,37 @@ STREAMED = ("text/event-stream", "application/x-ndjson", "application/jsonl", "a
 """Content types whose chunks and their timing are kept: their readers see every piece by itself."""
 
 
+SMALL_REST = 65_536
+"""Bytes. What an application leaves unread of an answer is read for the tape when the answer is closed, up to this."""
+
+
+def wire(response: Response) -> tuple[Headers, list[bytes]]:
+    """An answer from the tape as it came over the wire: its headers, and its body in the pieces that were recorded.
+
+    >>> wire(Response(200, body=b"one two", chunks=(Chunk(4, 0.0), Chunk(3, 0.1))))
+    ((), [b'one ', b'two'])
+    """
+    if response.chunks:
+        headers, timed = pieces_put_on(response)
+        return headers, [piece for piece, _ in timed]
+    headers, body = put_on(response)
+    return headers, [body] if body else []
+
+
 class Tee:
     """Reads along: the head of a real answer and the wire bytes of its body, as the application reads them.
 
-    The adapter calls `feed` for every piece (content-encoded, without transfer coding), then exactly one of `end`, `cut`
-    (closed before its end: nothing is kept) and `fail`. A tee that is forgotten gives its place up.
+    The adapter calls `feed` for every piece (content-encoded, without transfer coding), then one of `end`, `cut` (closed
+    before its end: nothing is kept) and `fail`; the first of them counts. A tee that is forgotten gives its place up. A
+    body of a known length ends by itself with its last byte, one that cannot be (HEAD, 204) at once.
     """
 
-    __slots__ = ("_chunks", "_deck", "_done", "_head", "_last", "_pieces", "_seconds", "_slot", "_started", "_streamed")
+    __slots__ = (
+        "_deck", "_done", "_head", "_last", "_pieces", "_seconds", "_slot", "_started", "_streamed", "missing",
+    )  # fmt: skip
+
+    missing: int | None
+    """How many bytes of the body are still to come, None if its length was not told."""
 
     def __init__(self, deck: Deck, slot: Slot, head: Response, started: tuple[int, float]) -> None:
         self._deck = deck
@@ -35,27 +58,41 @@ class Tee:
         self._started, begun = started
         self._last = clock.SYSTEM.monotonic()
         self._seconds = self._last - begun
-        self._pieces: list[bytes] = []
-        self._chunks: list[Chunk] = []
+        self._pieces: list[tuple[bytes, float]] = []
         self._streamed = (header(head.headers, "content-type") or "").partition(";")[0].strip().lower() in STREAMED
         self._done = False
+        self.missing = _length(head, slot.request.method)
+        if self.missing == 0:
+            self.end()
+
+    @property
+    def rest_is_small(self) -> bool:
+        """Whether the body, closed now, should be read to its end first."""
+        return not self._done and self.missing is not None and self.missing <= SMALL_REST
 
     def feed(self, data: bytes) -> None:
         """Take the next piece of the body."""
-        if data:
-            self._pieces.append(bytes(data))
+        if data and not self._done:
+            after = 0.0
             if self._streamed:
                 now = clock.SYSTEM.monotonic()
-                self._chunks.append(Chunk(len(data), round(now - self._last, 6)))
-                self._last = now
+                after, self._last = round(now - self._last, 6), now
+            self._pieces.append((bytes(data), after))
+            if self.missing is not None:
+                self.missing -= len(data)
+                if self.missing <= 0:
+                    self.end()
 
     def end(self) -> None:
         """The body is complete: put the interaction in its place. A second call does nothing."""
         if not self._done:
             self._done = True
-            body, codings = taken_off(self._head.headers, b"".join(self._pieces))
-            # Pieces of a compressed stream say nothing about the pieces of what is inside.
-            chunks = () if codings else tuple(self._chunks)
+            headers = self._head.headers
+            if self._streamed:
+                body, codings, chunks = pieces_taken_off(headers, self._pieces)
+            else:
+                body, codings = taken_off(headers, b"".join(piece for piece, _ in self._pieces))
+                chunks = ()
             answer = self._head._replace(body=body, codings=codings, chunks=chunks)
             self._deck.keep(self._slot, answer, self._started, self._seconds)
 
@@ -65,8 +102,8 @@ class Tee:
             self._done = True
             self._deck.release(self._slot)
 
-    def fail(self, failure: Failure) -> None:
-        """The stream broke: kept as a failure only if the deck keeps failures."""
+    def fail(self, failure: Failure | None) -> None:
+        """The stream broke: kept as a failure only if it is one of the network (not None) and the deck keeps failures."""
         if not self._done:
             self._done = True
             _broken(self._deck, self._slot, failure, (self._started, clock.SYSTEM.monotonic() - self._seconds))
@@ -197,6 +234,15 @@ async def drive_async(deck: Deck, call: AsyncCall[Answer]) -> Answer:
                 trip.failed(error)
                 raise
     return trip.result()
+
+
+def _length(head: Response, method: str) -> int | None:
+    if method == "HEAD" or head.status in (204, 304) or head.status < 200:
+        return 0
+    if header(head.headers, "transfer-encoding") is not None:
+        return None
+    told = header(head.headers, "content-length") or ""
+    return int(told) if told.isascii() and told.isdigit() else None
 
 
 def _broken(deck: Deck, slot: Slot, failure: Failure | None, begun: tuple[int, float]) -> None:

@@ -1,0 +1,245 @@
+"""What httpx and httpcore, each in two generations, have in common: transports and pools take a request and give an answer
+whose bodies are streams of bytes. A Family says how one of these modules spells the rest.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator
+from types import ModuleType
+from typing import Any
+
+from respool.cassette.clients.driving import Tee, drive, drive_async, wire
+from respool.cassette.clients.failures import failure_of
+from respool.cassette.clients.layers import open_deck, recorded_above
+from respool.cassette.clients.patches import Method, replace
+from respool.cassette.model import Failure, Headers, Interaction, Request, Response
+
+_KINDS = (
+    ("ConnectTimeout", "connect_timeout"), ("ReadTimeout", "read_timeout"), ("WriteTimeout", "write_timeout"),
+    ("ConnectError", "connect"), ("RemoteProtocolError", "protocol"), ("ReadError", "closed"), ("WriteError", "closed"),
+)  # fmt: skip
+_ERRORS = {kind: error for error, kind in reversed(_KINDS)} | {"tls": "ConnectError", "name": "ConnectError"}
+
+
+class Family(ABC):
+    """One module (httpx, httpx2, httpcore, httpcore2) and its spelling; `base`s are what it wants its streams to be."""
+
+    def __init__(self, module: ModuleType, base: type = object, async_base: type = object) -> None:
+        self.module: Any = module
+        bases = (base,) if base is async_base else (base, async_base)
+        self.played_stream: Any = type("PlayedStream", (_Played, *bases), {})
+        self.teed_stream: Any = type("TeedStream", (_Teed, base), {})
+        self.teed_async_stream: Any = type("TeedAsyncStream", (_TeedAsync, async_base), {})
+
+    @abstractmethod
+    def request(self, request: Any, body: bytes) -> Request:
+        """A request of the module's in our form."""
+
+    @abstractmethod
+    def head(self, answer: Any) -> Response:
+        """The head of an answer of the module's in our form."""
+
+    @abstractmethod
+    def answer(self, response: Response, headers: list[tuple[bytes, bytes]], stream: Any) -> Any:
+        """An answer of the module's."""
+
+    @abstractmethod
+    def error(self, type_: Any, message: str, request: Any) -> Exception:
+        """An exception of the module's."""
+
+    def failure(self, error: Exception) -> Failure | None:
+        """An exception as a Failure; None for what is no failure of the network."""
+        kind = next((kind for name, kind in _KINDS if isinstance(error, getattr(self.module, name))), None)
+        return failure_of(error, kind)
+
+    def replayed(self, interaction: Interaction, request: Any) -> Any:
+        """What the tape has to say to a request of the module's; raises the exception that stands for a failure."""
+        response = interaction.response
+        if isinstance(response, Failure):
+            raise self.error(getattr(self.module, _ERRORS[response.kind]), response.message, request)
+        headers, pieces = wire(response)
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        return self.answer(response, raw, self.played_stream(pieces))
+
+    def hook(self, owner: type) -> None:
+        """Take what `owner`.handle_request is asked for through the open deck."""
+
+        def make(original: Method) -> Method:
+            def handle_request(transport: Any, request: Any) -> Any:
+                deck = open_deck()
+                if deck is None:
+                    return original(transport, request)
+                return drive(deck, _SyncCall(self, original, transport, request, list(request.stream)))
+
+            return handle_request
+
+        replace(owner, "handle_request", make)
+
+    def hook_async(self, owner: type) -> None:
+        """The same for `owner`.handle_async_request."""
+
+        def make(original: Method) -> Method:
+            async def handle_async_request(transport: Any, request: Any) -> Any:
+                deck = open_deck()
+                if deck is None:
+                    return await original(transport, request)
+                pieces = [piece async for piece in request.stream]
+                return await drive_async(deck, _AsyncCall(self, original, transport, request, pieces))
+
+            return handle_async_request
+
+        replace(owner, "handle_async_request", make)
+
+
+def texts(headers: list[tuple[bytes, bytes]]) -> Headers:
+    """Headers as the tape has them."""
+    return tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])
+
+
+class _Call:
+    """One request through one transport; `pieces` are its body."""
+
+    __slots__ = ("_family", "_original", "_pieces", "_request", "_transport")
+
+    def __init__(self, family: Family, original: Method, transport: Any, request: Any, pieces: list[bytes]) -> None:
+        self._family = family
+        self._original = original
+        self._transport = transport
+        self._request = request
+        self._pieces = pieces
+
+    def request(self) -> Request:
+        return self._family.request(self._request, b"".join(self._pieces))
+
+    def head(self, answer: Any) -> Response:
+        return self._family.head(answer)
+
+    def replayed(self, interaction: Interaction) -> Any:
+        return self._family.replayed(interaction, self._request)
+
+    def failure(self, error: Exception) -> Failure | None:
+        return self._family.failure(error)
+
+
+class _SyncCall(_Call):
+    __slots__ = ()
+
+    def send(self) -> Any:
+        # A stream can be iterated once: it was, and what it gave is sent in its place.
+        stream, self._request.stream = self._request.stream, self._family.played_stream(self._pieces)
+        try:
+            with recorded_above():
+                return self._original(self._transport, self._request)
+        finally:
+            self._request.stream = stream
+
+    def teed(self, answer: Any, tee: Tee) -> Any:
+        answer.stream = self._family.teed_stream(answer.stream, tee, self._family)
+        return answer
+
+    def dropped(self, answer: Any) -> None:
+        answer.stream.close()
+
+
+class _AsyncCall(_Call):
+    __slots__ = ()
+
+    async def send(self) -> Any:
+        stream, self._request.stream = self._request.stream, self._family.played_stream(self._pieces)
+        try:
+            with recorded_above():
+                return await self._original(self._transport, self._request)
+        finally:
+            self._request.stream = stream
+
+    def teed(self, answer: Any, tee: Tee) -> Any:
+        answer.stream = self._family.teed_async_stream(answer.stream, tee, self._family)
+        return answer
+
+    async def dropped(self, answer: Any) -> None:
+        await answer.stream.aclose()
+
+
+class _Played:
+    """A body that is here already."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._pieces)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
+
+class _Teed:
+    """A real body, read along with."""
+
+    def __init__(self, stream: Any, tee: Tee, family: Family) -> None:
+        self._stream = stream
+        self._pieces = iter(stream)
+        self._tee = tee
+        self._family = family
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for piece in self._pieces:
+                self._tee.feed(piece)
+                yield piece
+        except Exception as error:
+            self._tee.fail(self._family.failure(error))
+            raise
+        self._tee.end()
+
+    def close(self) -> None:
+        try:
+            if self._tee.rest_is_small:
+                for _ in self:
+                    pass
+        except Exception as error:
+            if self._family.failure(error) is None:
+                raise  # a failure of the network is none here: nobody asked for the rest, and the tee has counted it
+        finally:
+            self._tee.cut()
+            self._stream.close()
+
+
+class _TeedAsync:
+    """The same for a body that is awaited."""
+
+    def __init__(self, stream: Any, tee: Tee, family: Family) -> None:
+        self._stream = stream
+        self._pieces = aiter(stream)
+        self._tee = tee
+        self._family = family
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._pieces:
+                self._tee.feed(piece)
+                yield piece
+        except Exception as error:
+            self._tee.fail(self._family.failure(error))
+            raise
+        self._tee.end()
+
+    async def aclose(self) -> None:
+        try:
+            if self._tee.rest_is_small:
+                async for _ in self:
+                    pass
+        except Exception as error:
+            if self._family.failure(error) is None:
+                raise  # as above
+        finally:
+            self._tee.cut()
+            await self._stream.aclose()
