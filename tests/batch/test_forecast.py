@@ -269,7 +269,7 @@ def test_every_reason_is_told(house: House) -> None:
 def test_running_rows_of_a_dead_runner_were_interrupted(house: House) -> None:
     job = house.submit("job", TASK, {"a": 1, "b": 2}, Wishes())
     house.run(job, TASK, stop_after=1)
-    assert reasons(house.forecast("job", TASK, {"a": 1, "b": 2}, Wishes()))["a"] == "run: interrupted: its runner died"
+    assert reasons(house.forecast("job", TASK, {"a": 1, "b": 2}, Wishes()))["a"] == "run: was interrupted"
 
 
 def test_changed_code_is_told(house: House) -> None:

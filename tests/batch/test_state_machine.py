@@ -48,7 +48,9 @@ wishes = st.sampled_from([
     Wishes(), Wishes(), Wishes(), Wishes(retry_failed=True), Wishes(fresh=True), Wishes(no_cache=True), Wishes(force=True),
     Wishes(force=("a", "b")), Wishes(rerun_changed=True),
 ])  # fmt: skip
-calmly = ["done", "none", "large", "raise", "crash", "401", "402", "503", "422", "429", "wait", "later", "never", "skip", "give_up"]
+calmly = [
+    "done", "none", "large", "raise", "crash", "401", "402", "503", "422", "429", "wait", "later", "never", "skip", "give_up",
+]  # fmt: skip
 while_it_runs = ["die", "cancel", "retry", "submit"]
 scripts = st.lists(
     st.tuples(st.sampled_from(calmly), st.sampled_from([None, None, None, *while_it_runs]), st.integers(0, 3)),
@@ -344,7 +346,7 @@ class Machine(RuleBasedStateMachine):
                 found = json.loads(text) if text is not None else None
                 assert found is None or found["work"] == json.loads(payload)["work"], f"item {item} has another's result"
         counted = Counter({(job, state): n for job, state, n in books.execute(
-            "SELECT job_id, state, count(*) FROM items GROUP BY 1, 2")})  # fmt: skip
+            "SELECT job_id, state, count(*) FROM items WHERE key <> '@items' GROUP BY 1, 2")})  # fmt: skip
         told = Counter({(job.id, str(state)): n for job in self.spool.jobs() for state, n in job.counts.items()})
         assert told == counted
 
