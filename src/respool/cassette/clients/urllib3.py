@@ -138,7 +138,8 @@ class _Call:
         client, given = self._client, self._options
         options = {
             "body": answer, "headers": client.headers(answer.headers.items()), "status": answer.status,
-            "version": answer.version, "version_string": response.version, "reason": answer.reason,
+            "version": answer.version, "version_string": getattr(self._conn, "_http_vsn_str", "HTTP/1.1"),
+            "reason": answer.reason,
             "preload_content": given.get("preload_content", True), "decode_content": given.get("decode_content", True),
             "original_response": answer, "enforce_content_length": given.get("enforce_content_length", True),
             "request_method": self._method, "request_url": self._url,
