@@ -21,10 +21,11 @@ from respool.batch import backup_folder
 from respool.batch.adopt import adopt_leftovers
 from respool.batch.backup_folder import Backup
 from respool.batch.declaration import Mode, Task
+from respool.batch.migrations import migrate
 from respool.batch.places import Places
 from respool.batch.repairs import REPAIRS, complete_salvage
 from respool.batch.store import reading
-from respool.batch.store.backups import Identity, check_copy, finish_install, identify, install
+from respool.batch.store.backups import Identity, check_copy, finish_install, identify, install, interrupted_install
 from respool.batch.store.connection import Database
 from respool.batch.store.salvage import salvage
 from respool.batch.tasks import resolve
@@ -138,7 +139,7 @@ def undo(places: Places, clock: Clock = SYSTEM) -> Report:
     with _held(places, clock):
         finish_install(places)
         backup, aside = backup_folder.put_back(places, clock)
-        what = f"before the last {'repair' if backup.why == 'fix' else 'undo'} ({local_time(backup.at)})"
+        what = f"before the last {'repair' if backup.why == 'fix' else backup.why} ({local_time(backup.at)})"
         text = f"the spool is as it was {what}; what it was until now is kept in {aside.folder}"
         return Report(_look(places, clock, alive=False), [Fixed("UNDO", True, text)], aside.folder)
 
@@ -180,7 +181,7 @@ def _no_spool(places: Places) -> UsageError:
 
 
 def _look(places: Places, clock: Clock, *, alive: bool) -> list[Finding]:
-    if places.database.with_name(f".{places.database.name}.replacement").exists():
+    if interrupted_install(places):
         text = "a repair was interrupted before its result took the spool's place"
         return [Finding("BATCH_PROGRESS_CORRUPT", Severity.ERROR, str(places.database), text,
                         "the fix completes it", Fix("finish_install"))]  # fmt: skip
@@ -189,6 +190,9 @@ def _look(places: Places, clock: Clock, *, alive: bool) -> list[Finding]:
             raise _no_spool(places)
         case Identity.DAMAGED:
             return [unreadable(places, "SQLite cannot read it")]
+        case Identity.OLDER:
+            return [Finding("OLDER_SCHEMA", Severity.WARNING, str(places.database), "an older respool has written it",
+                            "the fix, or the next run, brings it forward", Fix("migrate"))]  # fmt: skip
         case Identity.NEWER:
             return [Finding("NEWER_SCHEMA", Severity.ERROR, str(places.database), "a newer respool has written it",
                             "pip install --upgrade respool; it is left as it is")]  # fmt: skip
@@ -266,6 +270,9 @@ def _repair(places: Places, finding: Finding, backup: Backup, clock: Clock) -> F
             return Fixed(finding.code, *_salvage(places, backup, clock))
         if name == "rewrite_lock":  # taking it has done that
             return Fixed(finding.code, True, "the lock file names its holder again")
+        if name == "migrate":
+            migrate(places, backup.folder, clock=clock)
+            return Fixed(finding.code, True, "it was brought forward to this program's schema")
         if name == "set_aside":
             moved = counted(len(arguments["set_aside"]), "file was", "files were")
             return Fixed(finding.code, True, f"{moved} moved to {backup.folder}")

@@ -19,6 +19,7 @@ from typing import Any
 from respool.batch.courses import Courses
 from respool.batch.declaration import Task
 from respool.batch.digests import Digests
+from respool.batch.migrations import open_spool
 from respool.batch.model import Item, ItemState, Job, Kind, Output
 from respool.batch.places import Places
 from respool.batch.planning import Settings
@@ -89,8 +90,8 @@ class Spool:
     def database(self) -> Database:
         """The connection of this object."""
         if self._database is None:
-            self._database = Database.open(
-                self.places, create=self._create, durability=self._durability, clock=self._clock,
+            self._database = open_spool(
+                self.places, self._owner, create=self._create, durability=self._durability, clock=self._clock,
                 patience=self._patience, told=self._told,
             )  # fmt: skip
         return self._database

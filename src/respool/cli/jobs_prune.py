@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from respool.batch.store.connection import Database
+from respool.batch.migrations import open_spool
 from respool.batch.store.pruning import Pruned, prunable, prune_spool
 from respool.cli import options
 from respool.cli.exits import Exit
@@ -54,7 +54,7 @@ def prune(older: str, dry_run: bool, yes: bool, spool: str | None, rehearsal: bo
             command="respool jobs prune, when it has ended",
         )  # fmt: skip
     try:
-        with Database.open(places) as writer:
+        with open_spool(places, lock) as writer:
             found = prune_spool(writer, before)
     finally:
         lock.release()

@@ -27,6 +27,7 @@ class Identity(StrEnum):
 
     ABSENT = "absent"
     SPOOL = "spool"
+    OLDER = "older"  # an earlier program's: it is to be brought forward
     NEWER = "newer"  # a later program's
     FOREIGN = "foreign"  # a healthy file of somebody else: never touched
     DAMAGED = "damaged"
@@ -58,7 +59,9 @@ def identify(places: Places) -> Identity:
         if connection is not None:
             connection.close()
     if application == APPLICATION_ID:
-        return Identity.NEWER if version > SCHEMA_VERSION else Identity.SPOOL
+        if version == SCHEMA_VERSION:
+            return Identity.SPOOL
+        return Identity.NEWER if version > SCHEMA_VERSION else Identity.OLDER
     empty = application == 0 and not [row for row in tables if not row[1].startswith("sqlite_")]
     return Identity.DAMAGED if empty and places.write_lock.exists() else Identity.FOREIGN
 
@@ -136,6 +139,11 @@ def install(places: Places, file: Path, *, log: Path | None = None) -> None:
     draft.rename(_replacement(places))
     sync_folder(places.folder)
     finish_install(places)
+
+
+def interrupted_install(places: Places) -> bool:
+    """Whether an `install` was killed and is to be completed."""
+    return _replacement(places).exists()
 
 
 def finish_install(places: Places) -> bool:

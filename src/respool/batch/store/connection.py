@@ -28,6 +28,10 @@ Durability = Literal["normal", "full"]
 Told = Callable[[str], None]
 
 
+class OlderSchema(SpoolUnreadable):
+    """The spool is ours, of a schema before SCHEMA_VERSION: migrations.py brings it forward."""
+
+
 @cache
 def queries() -> dict[str, str]:
     """The statements of queries.sql by name."""
@@ -55,10 +59,10 @@ class Database:
     @classmethod
     def open(
         cls, places: Places, *, create: bool = False, read_only: bool = False, durability: Durability = "normal",
-        clock: Clock = SYSTEM, patience: float = 10.0, told: Told | None = None,
+        clock: Clock = SYSTEM, patience: float = 10.0, told: Told | None = None, any_schema: bool = False,
     ) -> Database:  # fmt: skip
         """Connect. `patience` is how many seconds a write waits for a foreign writer before SpoolUnwritable; `told` hears
-        of a wait that takes a second.
+        of a wait that takes a second. `any_schema`: also of an older schema (else OlderSchema), for who only copies it.
 
         Raises SpoolUnreadable for a file that is no spool, a newer or a damaged one, UsageError for a missing one
         (unless `create`) and for network file systems, SpoolUnwritable for a folder that cannot be written.
@@ -82,7 +86,7 @@ class Database:
             mode = "ro" if read_only else "rw"
             connection = _connect(places, mode)
             try:
-                _check_is_ours(connection, where)
+                _check_is_ours(connection, where, any_schema)
                 for pragma in _pragmas(read_only, durability):
                     connection.execute(pragma)
             except BaseException:
@@ -226,7 +230,7 @@ def _connect(places: Places, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, cached_statements=256)
 
 
-def _check_is_ours(connection: sqlite3.Connection, where: str) -> None:
+def _check_is_ours(connection: sqlite3.Connection, where: str, any_schema: bool) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION_ID:
@@ -238,6 +242,11 @@ def _check_is_ours(connection: sqlite3.Connection, where: str) -> None:
         raise SpoolUnreadable(
             f"this spool has schema {version}, this program knows {SCHEMA_VERSION}", where=where,
             why="a newer respool has written it; it is left as it is", command="pip install --upgrade respool",
+        )  # fmt: skip
+    if version < SCHEMA_VERSION and not any_schema:
+        raise OlderSchema(
+            f"this spool has schema {version}, this program works with {SCHEMA_VERSION}", where=where,
+            why="an older respool has written it", command="respool run, or respool doctor --fix: both bring it forward",
         )  # fmt: skip
 
 
