@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
 from dataclasses import replace
 from typing import Any
 
@@ -28,9 +27,8 @@ commands = st.builds(
     Command, st.lists(texts, min_size=1, max_size=4).map(tuple), st.none() | texts, st.lists(texts, max_size=2).map(tuple),
     st.none() | texts, st.lists(st.tuples(texts, texts), max_size=2).map(tuple),
 )  # fmt: skip
-limits = st.lists(
-    st.sampled_from([Limit("api", "30/min"), Limit("other", "1/2s, 1000/day"), Limit("free", "unlimited")]), max_size=2, unique=True
-).map(tuple)
+some_limits = [Limit("api", "30/min"), Limit("other", "1/2s, 1000/day"), Limit("free", "unlimited")]
+limits = st.lists(st.sampled_from(some_limits), max_size=2, unique=True).map(tuple)
 tasks = st.builds(
     Task, st.just("m:f"), st.sampled_from([Mode.PROCESS, Mode.COMMAND]), st.text(min_size=1, max_size=3), retries,
     st.builds(Breaker, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)), st.none() | seconds,
@@ -40,17 +38,14 @@ tasks = st.builds(
 
 @given(tasks)
 def test_a_task_is_the_same_after_its_way_through_the_spool(task: Task) -> None:
-    stored = json.dumps(task.to_settings())
-    assert sqlite3.connect(":memory:").execute("SELECT json_valid(?)", (stored,)).fetchone() == (1,)
+    stored = json.dumps(task.to_settings(), allow_nan=False)
     assert Task.from_settings(task.name, task.version, json.loads(stored)) == task
 
 
 @pytest.mark.parametrize("mode", [Mode.PROCESS, Mode.ASYNC, Mode.COMMAND])
-@pytest.mark.parametrize("value", [0, -1, 0.0, math.nan, math.inf, True])
-@pytest.mark.parametrize("name", ["timeout", "max_pause", "memory"])
+@pytest.mark.parametrize("value", [0, -1, 0.0, math.nan])
+@pytest.mark.parametrize("name", ["timeout", "memory"])
 def test_what_is_no_amount_is_refused_with_the_task_and_the_value(name: str, value: Any, mode: Mode) -> None:
-    if name == "max_pause" and value == 0 and value is not True:
-        return  # no pause is sat out
     with pytest.raises(UsageError, match=f"{name} must be") as refused:
         Task("m:f", mode, **{name: value})
     assert repr(value) in refused.value.what
