@@ -218,11 +218,11 @@ class Database:
 
 
 def _pragmas(read_only: bool, durability: Durability) -> list[str]:
-    pragmas = ["PRAGMA busy_timeout=0" if not read_only else "PRAGMA busy_timeout=5000", "PRAGMA cache_size=-10000"]
+    pragmas = ["PRAGMA busy_timeout=0" if not read_only else "PRAGMA busy_timeout=5000", "PRAGMA cache_size=-6000"]
     if not read_only:
         level = "FULL" if durability == "full" else "NORMAL"
         pragmas += [f"PRAGMA synchronous={level}", "PRAGMA foreign_keys=ON", "PRAGMA wal_autocheckpoint=0"]
-    return [*pragmas, "PRAGMA temp_store=MEMORY"]
+    return pragmas
 
 
 def _connect(places: Places, mode: str) -> sqlite3.Connection:

@@ -147,6 +147,8 @@ class Merge:
                 kept.append((block, start + offset, existing.id))
             else:
                 self._changed(existing, row, block, start + offset, REASONS[change])
+        if new:
+            database.run("note_unindexed", next_id, job)
         database.many("insert_item", new)
         database.many("insert_payload", payloads)
         database.many("keep_item", kept)
@@ -166,8 +168,11 @@ class Merge:
             self.database.run("move_block", start, block)
 
     def seal(self, source: dict[str, Any], wishes: Wishes, redo: Sequence[tuple[int, str]], now: int) -> list[int]:
-        """The last transaction: withdraw what is gone, grant the wishes, seal. `redo` are finished items that must run
-        again, with the reason. Returns the running items that were withdrawn (to be interrupted)."""
+        """The last transaction: withdraw what is gone, grant the wishes, enter the fingerprints, seal.
+
+        `redo` are finished items that must run again, with the reason. Returns the running items that were withdrawn (to
+        be interrupted).
+        """
         database, job = self.database, self.job
         interrupted: list[int] = []
         with database.write():
@@ -186,6 +191,7 @@ class Merge:
             for item, reason in redo:
                 database.run("archive_item", item)
                 database.run("rerun_item", reason, item)
+            database.run("index_fingerprints", job)
             # What is run again on purpose must not be answered by its own archived result.
             no_cache = wishes.no_cache or bool(wishes.force) or wishes.rerun_changed
             database.run("seal_job", now, now, json.dumps(source), int(no_cache), job)

@@ -42,7 +42,8 @@ ORDER BY i.position LIMIT ?;
 
 -- name: same_fingerprint
 SELECT o.fingerprint, o.id, o.state, o.result_item, o.result_attempt, o.job_id, o.generation, r.outputs
-FROM json_each(?) f CROSS JOIN items o ON o.fingerprint = f.value AND o.state IN ('done', 'running')
+FROM json_each(?) f CROSS JOIN fingerprints x ON x.fingerprint = f.value
+CROSS JOIN items o ON o.id = x.item_id AND o.state IN ('done', 'running')
 LEFT JOIN results r ON r.item_id = o.result_item AND r.number = o.result_attempt;
 
 -- name: archived_fingerprint
@@ -137,8 +138,16 @@ UPDATE jobs SET source_digest = ?, code_changed_at = ? WHERE id = ?;
 
 -- name: seal_job
 UPDATE jobs SET sealed_at = ?, updated_at = ?, source = ?, cancelled_at = NULL, paused_at = NULL, paused_reason = NULL,
-  resume_at = NULL, skipped_reason = NULL, no_cache = ?, streak_kind = NULL, streak_count = 0
+  resume_at = NULL, skipped_reason = NULL, no_cache = ?, streak_kind = NULL, streak_count = 0, unindexed_from = NULL
 WHERE id = ?;
+
+-- name: note_unindexed
+UPDATE jobs SET unindexed_from = ? WHERE id = ? AND unindexed_from IS NULL;
+
+-- name: index_fingerprints
+INSERT OR IGNORE INTO fingerprints (fingerprint, item_id)
+SELECT i.fingerprint, i.id FROM jobs j CROSS JOIN items i ON i.id >= j.unindexed_from AND +i.job_id = j.id
+WHERE j.id = ? ORDER BY i.fingerprint;
 
 -- name: jobs
 SELECT id, name, task, version, settings, source, generation, created_at, updated_at, sealed_at, ended_at, paused_at,

@@ -24,7 +24,7 @@ from respool.clock import Clock
 from respool.errors import SpoolUnwritable
 from respool.phrases import counted
 
-# table → the column over which its rows are walked
+# table → the column over which its rows are walked; fingerprints are made anew from the items
 TABLES = {
     "spool": "rowid", "sessions": "id", "jobs": "id", "blocks": "id", "items": "id", "payloads": "item_id",
     "attempts": "item_id", "results": "rowid", "archive": "fingerprint", "events": "seq", "rules": "job_id",
@@ -76,6 +76,7 @@ def salvage(damaged: Path, target: Places, clock: Clock) -> Salvaged:
             fresh.execute("BEGIN")
             for table, column in TABLES.items():
                 _copy(source, fresh, table, column, report)
+            fresh.execute(_sql()["fingerprints"])
             _name_the_lost(source, fresh, report)
             fresh.execute("COMMIT")
         fresh.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -44,3 +44,6 @@ SELECT 1 FROM results WHERE item_id = ? AND number = ?;
 
 -- name: count
 SELECT count(*) FROM {table};
+
+-- name: fingerprints
+INSERT OR IGNORE INTO fingerprints (fingerprint, item_id) SELECT fingerprint, id FROM items ORDER BY fingerprint;

@@ -43,7 +43,8 @@ CREATE TABLE jobs (
   skipped_reason TEXT,
   streak_kind    TEXT,
   streak_count   INTEGER NOT NULL DEFAULT 0,
-  streak_since   INTEGER NOT NULL DEFAULT 0
+  streak_since   INTEGER NOT NULL DEFAULT 0,
+  unindexed_from INTEGER           -- items of this id and above are not in fingerprints yet: it is not sealed
 );
 
 CREATE TABLE blocks (
@@ -84,9 +85,25 @@ CREATE TABLE items (
   CHECK (state <> 'failed' OR kind IS NOT NULL)
 );
 CREATE INDEX items_by_state ON items(job_id, state, not_before, position);
-CREATE INDEX items_by_fingerprint ON items(fingerprint);
 CREATE INDEX items_led ON items(led_by) WHERE led_by IS NOT NULL;
 CREATE INDEX items_by_block ON items(block_id) WHERE block_id IS NOT NULL;
+
+-- The items by fingerprint, filled at the seal and in the order of the fingerprints: an index on items would be written
+-- at a random place for each new row, and most of taking in a million items would be that.
+CREATE TABLE fingerprints (
+  fingerprint TEXT NOT NULL,
+  item_id     INTEGER NOT NULL,
+  PRIMARY KEY (fingerprint, item_id)
+) WITHOUT ROWID;
+CREATE TRIGGER item_has_new_fingerprint AFTER UPDATE OF fingerprint ON items WHEN old.fingerprint <> new.fingerprint
+BEGIN
+  DELETE FROM fingerprints WHERE fingerprint = old.fingerprint AND item_id = old.id;
+  INSERT OR IGNORE INTO fingerprints (fingerprint, item_id) VALUES (new.fingerprint, new.id);
+END;
+CREATE TRIGGER item_is_gone AFTER DELETE ON items
+BEGIN
+  DELETE FROM fingerprints WHERE fingerprint = old.fingerprint AND item_id = old.id;
+END;
 
 -- Apart from items, so that a change of state does not rewrite the payload.
 CREATE TABLE payloads (
