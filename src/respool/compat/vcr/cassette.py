@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from respool.cassette import clients
 from respool.cassette.deck import Deck
-from respool.cassette.library import Library
 from respool.cassette.matching import Matching
 from respool.cassette.model import Cassette as Tape
 from respool.cassette.model import Failure, Interaction, Mode
@@ -224,6 +223,8 @@ class Cassette:
         return self._persister is FilesystemPersister and built_in and not self._pipeline.load
 
     def _plain(self) -> list[Interaction]:
+        from respool.cassette.library import Library  # only for those who load through no persister of their own
+
         path = Path(self._path)
         if not path.is_file() or path.stat().st_size == 0:
             return []
