@@ -13,6 +13,9 @@ BENCH_VENV := .venv-bench
 PLAIN := .venv/.installed-plain
 DEV := .venv/.installed-dev
 BENCH := $(BENCH_VENV)/.installed
+# Versions of clients that cannot stand beside those of `dev`, and what is heavy: each set in a folder of its own.
+SETS := $(wildcard tests/cassette/clients/versions/*.txt)
+CLIENTS := $(SETS:tests/cassette/clients/versions/%.txt=.venv/clients/%/.installed)
 # Twice quiet: pip shows errors only.
 PIP = $(BIN)/python -m pip --disable-pip-version-check install -qq
 
@@ -25,7 +28,7 @@ help:  ## list these targets
 demo: $(PLAIN)  ## run a real batch over the standard library's own modules; kill it, go on with it, repeat nothing
 	@export PATH="$$PWD/$(BIN):$$PATH"; cd examples && ./demo.sh
 
-test: $(DEV)  ## set everything up and run all tests
+test: $(DEV) $(CLIENTS)  ## set everything up and run all tests
 	@$(BIN)/python -m pytest $(TEST_OPTIONS)
 
 check: $(DEV)  ## ruff, mypy --strict and the architecture
@@ -81,6 +84,12 @@ $(DEV): pyproject.toml
 	@echo "installing respool and what its tests need"
 	@$(PIP) -e '.[dev]'
 	@touch $(PLAIN) $@
+
+.venv/clients/%/.installed: tests/cassette/clients/versions/%.txt | $(DEV)
+	@echo "installing $* for the tests of clients"
+	@rm -rf $(@D)
+	@$(PIP) --target $(@D) -r $<
+	@touch $@
 
 $(BENCH): pyproject.toml bench/requirements.txt
 	@bash -euo pipefail -c "$$MAKE_VENV"

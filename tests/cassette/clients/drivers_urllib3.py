@@ -17,6 +17,7 @@ from urllib3.exceptions import InsecureRequestWarning
 
 NO_SESSION = "urllib3 has no session: no cookies, authentication, base URL or hooks"
 HALF_ANSWER = "a tape holds no half answers: what broke in the middle is raised at the start, as another class of requests"
+WITHOUT_ZSTD = {"zstd": "urllib3 1.26 knows no zstd"} if urllib3.__version__.startswith("1.") else {}
 
 
 class Uploading:
@@ -44,7 +45,7 @@ class RequestsDriver(Uploading):
     name = "requests"
 
     def __init__(self) -> None:
-        self.not_applicable = {"base url": "a session of requests knows no base URL", "cut body": HALF_ANSWER}
+        self.not_applicable = {"base url": "a session of requests knows no base URL", "cut body": HALF_ANSWER, **WITHOUT_ZSTD}
 
     def run(self, root: str, plan: Plan) -> list[Seen]:
         with requests.Session() as session, warnings.catch_warnings():
@@ -141,7 +142,7 @@ class Urllib3Driver(Uploading):
 
     def __init__(self) -> None:
         without = ("cookies", "session cookies", "base url", "basic auth", "hooks", "custom transport")
-        self.not_applicable = dict.fromkeys(without, NO_SESSION)
+        self.not_applicable = dict.fromkeys(without, NO_SESSION) | WITHOUT_ZSTD
 
     def run(self, root: str, plan: Plan) -> list[Seen]:
         settings: dict[str, Any] = {}

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import drivers_httpcore
 import drivers_httpx
 import drivers_urllib3
 import pytest
-from contract import CASES, Case, Driver, Plan, comparable, deck_open, no_network
+from contract import CASES, Call, Case, Driver, Plan, calls, comparable, deck_open, no_network
 from server import Server
 
 from respool.cassette.model import Cassette, Mode
+from respool.errors import RequestNotRecorded
 
-DRIVERS: list[Driver] = [*drivers_httpx.DRIVERS, *drivers_urllib3.DRIVERS]
+DRIVERS: list[Driver] = [*drivers_httpx.DRIVERS, *drivers_httpcore.DRIVERS, *drivers_urllib3.DRIVERS]
+EACH = pytest.mark.parametrize("driver", DRIVERS, ids=lambda driver: driver.name)
 CELLS = [
     pytest.param(driver, name, id=f"{driver.name}-{name}")
     for driver in DRIVERS
@@ -76,3 +79,102 @@ def test_case(driver: Driver, name: str, bench: Bench) -> None:
     assert comparable(replayed) == comparable(live)
     assert (deck.played, deck.unplayed, deck.live, deck.misses) == (len(closed.fresh), (), 0, [])
     assert bench.connections == 0
+
+
+HELLO = Plan(calls("/hello"))
+
+
+def recorded(driver: Driver, server: Server, plan: Plan = HELLO) -> Cassette:
+    with deck_open(mode=Mode.FILL) as deck:
+        driver.run(server.url, plan)
+    return Cassette(deck.close().fresh)
+
+
+@EACH
+def test_without_a_deck_nothing_is_recorded(driver: Driver, plain: Server) -> None:
+    plain.reset()
+    assert driver.run(plain.url, HELLO)[0]["body"] == b"hello"
+    assert plain.requests == [("GET", "/hello")]
+
+
+@EACH
+def test_fill_sends_only_what_is_missing(driver: Driver, plain: Server) -> None:
+    plain.reset()
+    tape = recorded(driver, plain, Plan(calls("/counted/x", "/hello")))
+    plain.requests.clear()
+    with deck_open(tape, Mode.FILL) as deck:
+        seen = driver.run(plain.url, Plan(calls("/counted/x", "/json", "/counted/x")))
+    assert [each["body"][:2] for each in seen] == [b"1", b'{"', b"2"]
+    assert plain.requests == [("GET", "/json"), ("GET", "/counted/x")]
+    assert (deck.played, deck.recorded, deck.live, deck.unplayed) == (1, 2, 2, (1,))
+
+
+@EACH
+def test_rerecord_asks_for_everything_anew(driver: Driver, plain: Server) -> None:
+    plain.reset()
+    tape = recorded(driver, plain, Plan(calls("/counted/y")))
+    with deck_open(tape, Mode.RERECORD) as deck:
+        assert driver.run(plain.url, Plan(calls("/counted/y")))[0]["body"] == b"2"
+    assert [each.response.body for each in deck.fresh] == [b"2"]
+    assert deck.played == 0
+
+
+@EACH
+def test_bypass_keeps_nothing(driver: Driver, plain: Server) -> None:
+    plain.reset()
+    tape = recorded(driver, plain)
+    with deck_open(tape, Mode.BYPASS) as deck:
+        assert driver.run(plain.url, HELLO)[0]["body"] == b"hello"
+    assert plain.requests == [("GET", "/hello")] * 2
+    assert (deck.played, deck.recorded, deck.live) == (0, 0, 1)
+
+
+@EACH
+def test_a_miss_is_no_failure_of_the_network(driver: Driver, plain: Server) -> None:
+    """RequestNotRecorded goes through the client and its retries as it is, and is remembered."""
+    plain.reset()
+    tape = recorded(driver, plain)
+    retrying = Plan(calls("/json"), retries=3 if "the client's own retries" not in driver.not_applicable else 0)
+    with no_network(), deck_open(tape, Mode.REPLAY) as deck, pytest.raises(RequestNotRecorded, match="/json"):
+        driver.run(plain.url, retrying)
+    assert [miss.request.url for miss in deck.misses] == [f"{plain.url}/json"]
+
+
+@EACH
+def test_a_closed_deck_refuses(driver: Driver, plain: Server) -> None:
+    """What a test left running does not fall through to the network."""
+    tape = recorded(driver, plain)
+    plain.reset()
+    with deck_open(tape, Mode.BYPASS) as deck:
+        deck.close()
+        with pytest.raises(RequestNotRecorded, match="after its cassette had been closed"):
+            driver.run(plain.url, HELLO)
+    assert plain.requests == []
+
+
+@EACH
+def test_failures_are_not_recorded_unless_asked_for(driver: Driver, plain: Server) -> None:
+    with deck_open(mode=Mode.FILL) as deck:
+        seen = driver.run(plain.url, Plan(calls("/reset", "/hello")))
+    assert "error" in seen[0]
+    closed = deck.close()
+    assert [each.request.url for each in closed.fresh] == [f"{plain.url}/hello"]
+    assert (closed.cut, closed.unfinished) == (1, 0)
+
+
+@EACH
+def test_a_small_rest_is_read_for_the_tape_a_large_one_is_not(driver: Driver, plain: Server) -> None:
+    with deck_open(mode=Mode.FILL) as deck:
+        driver.run(plain.url, Plan((Call("/binary", read="part"), Call("/large", read="part"), Call("/sse", read="close"))))
+    closed = deck.close()
+    assert [(each.request.url, len(each.response.body)) for each in closed.fresh] == [(f"{plain.url}/binary", 256)]
+    assert (closed.cut, closed.unfinished) == (2, 0)
+
+
+@EACH
+def test_the_chunks_of_a_stream_are_kept_with_their_timing(driver: Driver, plain: Server) -> None:
+    tape = recorded(driver, plain, Plan(calls("/sse", read="stream")))
+    (interaction,) = tape.interactions
+    assert sum(chunk.size for chunk in interaction.response.chunks) == len(interaction.response.body)
+    assert len(interaction.response.chunks) == 5
+    assert all(chunk.after > 0 for chunk in interaction.response.chunks[1:])
