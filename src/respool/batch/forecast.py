@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import ceil
@@ -24,7 +24,7 @@ from respool.batch.store import reading
 from respool.batch.store.connection import Database
 from respool.batch.store.intake import Wishes, stored_blocks
 from respool.batch.store.ledger import Candidate, Ledger
-from respool.clock import local_time
+from respool.clock import MICROSECONDS, local_time
 from respool.errors import JobNotFound, UsageError
 
 Intact = Callable[[Sequence[Output]], bool]
@@ -98,18 +98,19 @@ class _Open(NamedTuple):
 
 def plan(
     database: Database | None, name: str, task: Task, source: Source, wishes: Wishes, *, only: Sequence[str] = (),
-    workers: int, now: int, intact: Intact,
+    workers: int, now: int, intact: Intact, standing: Mapping[int, str] | None = None, held: float = 0.0,
 ) -> Forecast:  # fmt: skip
     """What submitting `source` as the job `name`, and running it, would do at the instant `now` (UTC microseconds).
 
     `database` may be read-only; None means that there is no spool yet. `only` names the items that would run, `intact`
-    tells whether produced files are as they were. Raises UsageError for input that a submission would refuse, and
+    tells whether produced files are as they were. `standing` names running items that will not be run again, with the
+    reason; `held` is for how many seconds nothing may start. Raises UsageError for input that a submission would refuse, and
     JobNotFound for a key of `only` that is not in the job.
 
     >>> plan(None, "squares", task, from_values({"a": 1}), Wishes(), workers=1, now=0, intact=bool).items  # doctest: +SKIP
     [PlannedItem(key='a', action=<Action.RUN: 'run'>, reason='new')]
     """
-    survey = _Survey(database, name, task, wishes, now, intact)
+    survey = _Survey(database, name, task, wishes, now, intact, standing or {})
     survey.take_in(source)
     survey.select(frozenset(only))
     survey.claim()
@@ -117,14 +118,15 @@ def plan(
     typical = None
     if database is not None:
         typical = reading.typical_seconds(database, survey.job or None, task.name)
-    return Forecast(
-        survey.items, {action: totals[action] for action in Action},
-        expected_seconds(task, totals[Action.RUN], typical, workers), survey.code_changed,
-    )  # fmt: skip
+    seconds = expected_seconds(task, totals[Action.RUN], typical, workers, held)
+    if totals[Action.WAIT]:  # the run does not end before what waits has had its turn
+        seconds = None if seconds is None or typical is None else max(seconds, survey.longest_wait + typical)
+    return Forecast(survey.items, {action: totals[action] for action in Action}, seconds, survey.code_changed)
 
 
-def expected_seconds(task: Task, runs: int, typical: float | None, workers: int) -> float | None:
-    """How long `runs` attempts of `typical` seconds take with these workers and the task's limits; None if unknown."""
+def expected_seconds(task: Task, runs: int, typical: float | None, workers: int, held: float = 0.0) -> float | None:
+    """How long `runs` attempts of `typical` seconds take with these workers and the task's limits, if nothing may start
+    for the first `held` seconds; None if unknown."""
     if not runs:
         return 0.0
     if typical is None:
@@ -132,7 +134,7 @@ def expected_seconds(task: Task, runs: int, typical: float | None, workers: int)
     bounds = [typical, typical * runs / max(1, workers)]
     for limit in task.limits:
         bounds += [(ceil(runs / rate.count) - 1) * rate.period / 1e6 + typical for rate in limit.rates]
-    return max(bounds)
+    return held + max(bounds)
 
 
 @dataclass(slots=True)
@@ -145,7 +147,9 @@ class _Survey:
     wishes: Wishes
     now: int
     intact: Intact
+    standing: Mapping[int, str] = field(default_factory=dict)
     job: int = 0
+    longest_wait: float = 0.0
     items: list[PlannedItem] = field(default_factory=list)
     code_changed: bool = False
     _generation: int = 1
@@ -215,6 +219,8 @@ class _Survey:
         asked = self._asked(item)
         if asked is not None:
             self._pending(item.key, item.id, fingerprint, 0, asked)
+        elif item.state is ItemState.RUNNING and item.id in self.standing:
+            self.items.append(PlannedItem(item.key, Action.KEEP, self.standing[item.id]))
         elif item.state is ItemState.RUNNING:
             self._pending(item.key, item.id, fingerprint, 0, "was interrupted")
         elif item.state is ItemState.PENDING:
@@ -286,6 +292,7 @@ class _Survey:
 
     def _started(self, entry: _Open, job: int | None, leaders: dict[str, str]) -> tuple[Action, str]:
         if self.now < entry.not_before < FOLLOWS:
+            self.longest_wait = max(self.longest_wait, (entry.not_before - self.now) / MICROSECONDS)
             return Action.WAIT, f"waiting until {local_time(entry.not_before)}"
         if job is not None:
             return Action.CACHED, f"same work finished before in job {job}"
@@ -302,7 +309,7 @@ class _Survey:
             Candidate(entry.place, entry.key, entry.fingerprint, 0, "", 0, 0, 0, 0) for entry in entries
         ]  # fmt: skip
         claims = Ledger(self.database, "").plan(
-            candidates, self.job, self._generation, use_cache=not self.wishes.no_cache, intact=self.intact
+            candidates, self.job, self._generation, anew_since=self.now if self.wishes.anew else None, intact=self.intact
         )  # fmt: skip
         items = json.dumps(sorted({hit.item for _, hit in claims.cached}))
         jobs = dict(self.database.all("jobs_of_items", items))

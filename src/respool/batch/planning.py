@@ -45,15 +45,16 @@ class Claims:
 
 
 class Planner:
-    """Plans for the runner of `courses`. What a limit gave and no plan needs is handed to `unused`."""
+    """Plans for the runner of `courses`. What a limit gave and no plan needs is handed to `unused`; the run began at the
+    instant `began`."""
 
     def __init__(
         self, ledger: Ledger, courses: Courses, settings: Settings, intact: Callable[[Sequence[Output]], bool],
-        unused: Callable[[Sequence[Token]], None],
+        unused: Callable[[Sequence[Token]], None], began: int,
     ) -> None:  # fmt: skip
         self.handed_out = 0
         self._ledger, self._courses, self._settings = ledger, courses, settings
-        self._intact, self._unused = intact, unused
+        self._intact, self._unused, self._began = intact, unused, began
         self._ahead = 0
 
     @property
@@ -124,9 +125,9 @@ class Planner:
     def _decide(self, course: Course, candidates: list[Candidate], granted: int, before: Sequence[Claims]) -> Plan:
         """Cache hits and followers need no grant of the limits; starts do."""
         if course.cacheable:
-            use_cache = not (self._settings.no_cache or course.no_cache)
+            since = self._began if self._settings.no_cache else course.job.sealed_at if course.no_cache else None
             plan = self._ledger.plan(
-                candidates, course.job.id, course.job.generation, use_cache=use_cache, intact=self._intact,
+                candidates, course.job.id, course.job.generation, anew_since=since, intact=self._intact,
                 leading={one.fingerprint: one.item for claims in before for one in claims.plan.start},
             )  # fmt: skip
         else:

@@ -55,7 +55,7 @@ class Runner:
             settings.workers, self._reported, self._noted, spool_id=self._spool, places=database.places,
             nonce=nonce, durable=settings.durable, instead=instead,
         )  # fmt: skip
-        self._planner = Planner(self._ledger, courses, settings, self.intact, self._unused)
+        self._planner = Planner(self._ledger, courses, settings, self.intact, self._unused, clock.now())
         self._expander = Expander(database, courses, self.intact, clock)
         self._notes = Notes(database.places, clock)
         self._intray = Intray(database, courses, self.intact, clock)

@@ -43,6 +43,11 @@ class Wishes:
     force: tuple[str, ...] | bool = False  # run finished items again: all, or those keys
     rerun_changed: bool = False  # run again what was made by other code
 
+    @property
+    def anew(self) -> bool:
+        """Whether finished results are taken from nowhere: what is to be made again must not be answered by itself."""
+        return self.no_cache or bool(self.force) or self.rerun_changed
+
     def to_data(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
 
@@ -192,9 +197,7 @@ class Merge:
                 database.run("archive_item", item)
                 database.run("rerun_item", reason, item)
             database.run("index_fingerprints", job)
-            # What is run again on purpose must not be answered by its own archived result.
-            no_cache = wishes.no_cache or bool(wishes.force) or wishes.rerun_changed
-            database.run("seal_job", now, now, json.dumps(source), int(no_cache), job)
+            database.run("seal_job", now, now, json.dumps(source), int(wishes.anew), job)
             database.run("insert_event", now, job, None, None, "job_sealed", json.dumps({"withdrawn": withdrawn}))
             if withdrawn:
                 database.run("bump_revision", now, job)

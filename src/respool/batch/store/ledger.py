@@ -78,17 +78,18 @@ class Ledger:
         return [Candidate._make(row) for row in rows]
 
     def plan(
-        self, candidates: Sequence[Candidate], job: int, generation: int, *, use_cache: bool,
+        self, candidates: Sequence[Candidate], job: int, generation: int, *, anew_since: int | None,
         intact: Callable[[Sequence[Output]], bool], leading: Mapping[str, int] | None = None,
     ) -> Plan:  # fmt: skip
         """Start, answer from the cache, or let follow: one leader runs for each fingerprint.
 
         `leading`: the items, by fingerprint, that will start in the same transaction before these. A result of this job's
-        earlier generations is no hit, nor one whose produced files are not `intact`.
+        earlier generations is no hit, nor one whose produced files are not `intact`. With `anew_since` none is that
+        ended before that instant: all work is done again, but equal work still once.
         """
         plan = Plan()
         names = json.dumps([candidate.fingerprint for candidate in candidates])
-        hits, leaders = self._known(names, job, generation, use_cache=use_cache, intact=intact)
+        hits, leaders = self._known(names, job, generation, anew_since, intact)
         leaders.update(leading or {})
         for candidate in candidates:
             fingerprint = candidate.fingerprint
@@ -102,18 +103,20 @@ class Ledger:
         return plan
 
     def _known(
-        self, names: str, job: int, generation: int, *, use_cache: bool, intact: Callable[[Sequence[Output]], bool]
+        self, names: str, job: int, generation: int, anew_since: int | None, intact: Callable[[Sequence[Output]], bool]
     ) -> tuple[dict[str, Hit], dict[str, int]]:
         hits: dict[str, Hit] = {}
         leaders: dict[str, int] = {}
-        for name, item, state, result_item, number, its_job, its_generation, outputs in self.database.all(
+        for name, item, state, result_item, number, its_job, its_generation, ended_at, outputs in self.database.all(
             "same_fingerprint", names
         ):
             if state == ItemState.RUNNING:
                 leaders[name] = item
-            elif use_cache and not (its_job == job and its_generation < generation) and _intact(outputs, intact):
+            elif ended_at < (anew_since or 0) or (its_job == job and its_generation < generation):
+                continue
+            elif _intact(outputs, intact):
                 hits[name] = Hit(result_item, number)
-        if use_cache and (self.database.one("any_archive") or (0,))[0]:
+        if anew_since is None and (self.database.one("any_archive") or (0,))[0]:
             for name, item, number, its_job, its_generation, outputs in self.database.all("archived_fingerprint", names):
                 if not (its_job == job and its_generation < generation) and _intact(outputs, intact):
                     hits.setdefault(name, Hit(item, number))

@@ -41,7 +41,7 @@ WHERE i.state = 'pending' AND i.not_before <= ? AND i.led_by IS NULL
 ORDER BY i.position LIMIT ?;
 
 -- name: same_fingerprint
-SELECT o.fingerprint, o.id, o.state, o.result_item, o.result_attempt, o.job_id, o.generation, r.outputs
+SELECT o.fingerprint, o.id, o.state, o.result_item, o.result_attempt, o.job_id, o.generation, o.ended_at, r.outputs
 FROM json_each(?) f CROSS JOIN fingerprints x ON x.fingerprint = f.value
 CROSS JOIN items o ON o.id = x.item_id AND o.state IN ('done', 'running')
 LEFT JOIN results r ON r.item_id = o.result_item AND r.number = o.result_attempt;
