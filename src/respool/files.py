@@ -21,10 +21,14 @@ from typing import IO, Any
 
 try:
     import fcntl
-except ImportError:  # Windows: the cassette half works there, what needs a lock says so
+except ImportError:  # Windows: the cassette half works there, what needs flock() says so
     fcntl = None  # type: ignore[assignment]
 
 from respool.errors import UsageError
+
+
+# Windows has neither: there descriptors are not inherited anyway, and O_BINARY keeps line ends as they are.
+_PRIVATE = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 _NETWORK_FILE_SYSTEMS = frozenset({
     "nfs", "nfs3", "nfs4", "cifs", "smb", "smbfs", "smb2", "smb3", "afs", "ncpfs", "glusterfs", "ceph", "fuse.sshfs",
@@ -41,7 +45,7 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600, durable: b
     content = data.encode("utf-8") if isinstance(data, str) else data
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PRIVATE, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
@@ -66,7 +70,9 @@ def file_digest(path: Path) -> str:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    if os.name == "nt":
+        return  # it has no way to say so
+    descriptor = os.open(folder, os.O_RDONLY | _PRIVATE)
     try:
         os.fsync(descriptor)
     finally:
@@ -83,7 +89,7 @@ def reserve(path: Path, size: int) -> bool:
     descriptor = None
     try:
         private_folder(path.parent)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _PRIVATE, 0o600)
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(descriptor, 0, size)
         else:
@@ -150,7 +156,8 @@ class FileLock:
     """An exclusive lock that the kernel frees when its holder dies, however it dies.
 
     The file's content tells who holds it (pid, host, since); it is information for people, never the lock itself.
-    The lock is not inherited: the descriptor is close-on-exec, and a forked child closes it.
+    The lock is not inherited: the descriptor is close-on-exec, and a forked child closes it. On Windows there is one
+    only for who says `windows=True`: the kernel frees it there too, but a process's death is not always the same thing.
 
     >>> import tempfile
     >>> lock = FileLock(Path(tempfile.mkdtemp()) / "spool.lock")
@@ -159,8 +166,9 @@ class FileLock:
     >>> lock.release()
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, windows: bool = False) -> None:
         self.path = path
+        self._windows = windows
         self._descriptor: int | None = None
         self._owner_pid = 0
 
@@ -171,16 +179,15 @@ class FileLock:
 
     def acquire(self, *, blocking: bool = False, holder: dict[str, Any] | None = None) -> bool:
         """Take the lock; False if somebody else has it and `blocking` is off. `holder` is kept for people to read."""
-        if fcntl is None:
+        if fcntl is None and not self._windows:
             raise UsageError("locks need a POSIX system", why="this platform has no flock()")
         if self.held:
             return True
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | _PRIVATE, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if blocking else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return False
+            if not _locked(descriptor, blocking):
+                os.close(descriptor)
+                return False
         except BaseException:
             os.close(descriptor)
             raise
@@ -189,7 +196,8 @@ class FileLock:
         if holder is not None:
             with contextlib.suppress(OSError):  # a full disk: the lock itself needs no room
                 os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+                os.lseek(descriptor, 0, os.SEEK_SET)
+                os.write(descriptor, json.dumps(holder).encode())
         return True
 
     def release(self) -> None:
@@ -224,6 +232,29 @@ class FileLock:
             yield
         finally:
             self.release()
+
+
+def _locked(descriptor: int, blocking: bool) -> bool:
+    if fcntl is not None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if blocking else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+    import msvcrt  # locks bytes, not files, and keeps others from reading them: one that lies behind all content
+
+    while True:
+        os.lseek(descriptor, 1 << 30, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            if not blocking:
+                return False
+            with contextlib.suppress(OSError):  # it waits by itself, ten seconds at a time
+                msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+                return True
+        else:
+            return True
 
 
 _OPEN: set[FileLock] = set()
