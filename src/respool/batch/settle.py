@@ -45,6 +45,9 @@ class Settled(NamedTuple):
     dropped: str | None = None
 
 
+_DONE = Verdict(ItemState.DONE, None, None, 0, Standing())
+
+
 def settle(standing: Standing, number: int, outcome: Outcome, retry: Retry, now: int, chance: float) -> Verdict:
     """The verdict on attempt `number` (≥ 1) that ended at `now` (UTC microseconds); `chance` is in [0, 1).
 
@@ -55,7 +58,7 @@ def settle(standing: Standing, number: int, outcome: Outcome, retry: Retry, now:
     1000000
     """
     if type(outcome) is Done:
-        return Verdict(ItemState.DONE, None, None, 0, standing)
+        return _DONE if standing == _DONE.standing else Verdict(ItemState.DONE, None, None, 0, standing)
     if isinstance(outcome, Skipped):
         return Verdict(ItemState.SKIPPED, None, outcome.reason, 0, standing)
     if isinstance(outcome, Interrupted):
@@ -110,6 +113,9 @@ class Streak(NamedTuple):
     since: int = 0
 
 
+NO_STREAK = Streak()
+
+
 def follow(streak: Streak, outcome: Outcome, now: int) -> Streak:
     """The streak after one more outcome. Successes end it, interruptions and waits say nothing.
 
@@ -122,7 +128,7 @@ def follow(streak: Streak, outcome: Outcome, now: int) -> Streak:
         if outcome.kind is streak.kind:
             return streak._replace(length=streak.length + 1)
         return Streak(outcome.kind, 1, now)
-    return Streak() if isinstance(outcome, (Done, Skipped)) else streak
+    return NO_STREAK if isinstance(outcome, (Done, Skipped)) else streak
 
 
 def tripped(streak: Streak, breaker: Breaker) -> bool:
