@@ -85,7 +85,7 @@ class House:
         self.adopt()
         self.nonce += 1
         ledger = Ledger(database, str(self.nonce))
-        ledger.begin_session(1, self.clock.now())
+        ledger.begin_session("1", self.clock.now())
         before = set(reading.keys(database, job, reading.ItemState.CACHED))
         chosen = [row[1] for row in database.all("item_ids", job, json.dumps(list(only)))]
         generation = reading.job(database, job).generation

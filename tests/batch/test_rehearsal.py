@@ -17,6 +17,7 @@ from respool.batch.policy import FINAL_KINDS, Retry
 from respool.batch.rehearsal import MARKER, Answer, RehearsalWorkers, Script, load_script, mock_agent
 from respool.batch.spool import Spool
 from respool.batch.tasks import task
+from respool.batch.workers.pool import Instead
 from respool.errors import UsageError
 
 TASK = Task("tests:paid", Mode.ASYNC)
@@ -200,8 +201,10 @@ def test_a_rehearsed_run_completes_and_counts_nowhere_else(tmp_path: Path) -> No
         handle = spool.submit(paid, {"a": 1, "b": 2})
         handle.run(
             workers=2,
-            instead=lambda report, note: RehearsalWorkers(
-                2, report, note, spool_id="s", places=spool.places, script=script
+            instead=Instead(
+                lambda report, note, _: RehearsalWorkers(
+                    2, report, note, spool_id="s", places=spool.places, script=script
+                )
             ),
         )
         assert {item.key: (item.state, item.attempts, item.result) for item in handle.items()} == {

@@ -26,7 +26,7 @@ from respool.batch.snapshot import Snapshot, view_of
 from respool.batch.store import reading
 from respool.batch.store.connection import Database
 from respool.batch.store.ledger import Ledger
-from respool.batch.workers.pool import Make, Pool
+from respool.batch.workers.pool import Instead, Pool
 from respool.clock import MICROSECONDS, Clock
 from respool.errors import RespoolError, SpoolUnwritable
 from respool.files import reserve
@@ -42,10 +42,11 @@ class Runner:
 
     def __init__(
         self, database: Database, nonce: str, courses: Courses, pace: Pace, settings: Settings,
-        clock: Clock, chance: Callable[[], float], instead: Make | None = None,
+        clock: Clock, chance: Callable[[], float], instead: Instead | None = None,
     ) -> None:  # fmt: skip
         self.database, self.clock, self.settings = database, clock, settings
         self.nonce = nonce
+        self._where = instead.place if instead is not None else None
         self.courses = courses
         self.draining = False
         self._chance, self._pace, self._spool = chance, pace, reading.spool_id(database)
@@ -105,7 +106,7 @@ class Runner:
                 await self._close()
 
     def _begin(self) -> None:
-        self._ledger.begin_session(self.settings.workers, self.clock.now())
+        self._ledger.begin_session(self._where or str(self.settings.workers), self.clock.now())
         reserve(self.database.places.reserve, RESERVE)  # without one, a full disk costs what is under way
 
     async def _adopt(self) -> None:

@@ -13,6 +13,7 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ from respool.batch.store.followups import deliver_followups
 from respool.batch.store.intake import Wishes, cancel, retry
 from respool.batch.submission import Progress, apply, declaration_of, stage
 from respool.batch.tasks import resolve, stop_if_loading, task_of
-from respool.batch.workers.executor import SCHEME, connect
-from respool.batch.workers.pool import Make
+from respool.batch.workers.cluster import SCHEME, connect
+from respool.batch.workers.pool import Instead
 from respool.clock import SYSTEM, Clock, local_time
 from respool.errors import SpoolBusy, UsageError
 from respool.files import FileLock
@@ -143,7 +144,7 @@ class Spool:
 
     def run(
         self, jobs: Sequence[int | str] | None = None, *, workers: int | str = 1, only: Sequence[str] = (),
-        at_most: int | None = None, grace: float = 30.0, no_cache: bool = False, instead: Make | None = None,
+        at_most: int | None = None, grace: float = 30.0, no_cache: bool = False, instead: Instead | None = None,
         watcher: Watcher | None = None,
     ) -> RunReport:  # fmt: skip
         """Run these jobs, and what follows from them, to the end; None means every open job.
@@ -166,17 +167,17 @@ class Spool:
 
     async def run_async(
         self, jobs: Sequence[int | str] | None = None, *, workers: int | str = 1, only: Sequence[str] = (),
-        at_most: int | None = None, grace: float = 30.0, no_cache: bool = False, instead: Make | None = None,
+        at_most: int | None = None, grace: float = 30.0, no_cache: bool = False, instead: Instead | None = None,
         watcher: Watcher | None = None,
     ) -> RunReport:  # fmt: skip
         """`run` as a coroutine."""
         stop_if_loading()
         if isinstance(workers, str) and workers.startswith(SCHEME):
             with connect(workers) as cluster:
-                make = cluster.make(reading.spool_id(self.database()), self.places)
+                there = cluster.instead(reading.spool_id(self.database()), self.places)
                 return await self.run_async(
                     jobs, workers=cluster.size, only=only, at_most=at_most, grace=grace, no_cache=no_cache,
-                    instead=make, watcher=watcher,
+                    instead=there, watcher=watcher,
                 )  # fmt: skip
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise UsageError(f"workers must be a whole number of at least 1, not {workers!r}")
@@ -201,10 +202,11 @@ class Spool:
             self._owner.release()
 
     def _runner(
-        self, database: Database, roots: Sequence[int] | None, settings: Settings, instead: Make | None
+        self, database: Database, roots: Sequence[int] | None, settings: Settings, instead: Instead | None
     ) -> tuple[Runner, Pace]:
         pace = Pace(self.places.pace, self._clock)
-        courses = Courses(database, roots, settings.workers, resolve_job, pace, self._clock)
+        resolved = resolve_job if instead is None else partial(_checked, instead.check)
+        courses = Courses(database, roots, settings.workers, resolved, pace, self._clock)
         return Runner(
             database, secrets.token_hex(16), courses, pace, settings, self._clock, random.random, instead
         ), pace  # fmt: skip
@@ -382,6 +384,13 @@ async def _watched(runner: Runner, watcher: Watcher | None) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await looking
         watcher(runner.snapshot())
+
+
+def _checked(check: Callable[[Task], None], job: Job) -> Task:
+    """The task of a job that is to run elsewhere, if it can. Expanding a job into its items is never done elsewhere."""
+    task = resolve_job(job)
+    check(task)
+    return task
 
 
 def _in_a_thread(call: Coroutine[Any, Any, RunReport]) -> RunReport:

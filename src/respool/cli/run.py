@@ -25,7 +25,7 @@ from respool.errors import SpoolBusy, UsageError
 if TYPE_CHECKING:
     from respool.batch.rehearsal import Script
     from respool.batch.spool import JobHandle, Spool
-    from respool.batch.workers.pool import Make
+    from respool.batch.workers.pool import Instead
 
 
 @click.command(cls=run_options.TakesCommand)
@@ -84,7 +84,6 @@ class _Run:
         self.wishes = run_options.wishes_of(given, self.only)
         self.names_a_job = run_options.names_a_job(self.line)
         self.rehearse = _script(given)
-        self.folder: Path | None = None
         if not self.names_a_job:
             for name in ("no_resume", "retry_failed", "rerun_changed", "force", "dry_run", "watch"):
                 if given.get(name):
@@ -97,7 +96,6 @@ class _Run:
 
     def go(self) -> int:
         job = wanted(self.line) if self.names_a_job else None
-        self.folder = None if job is None else job.folder
         if self.given["dry_run"] and job is not None:
             from respool.cli.dry import dry_run
 
@@ -158,7 +156,7 @@ class _Run:
     def _run(self, spool: Spool, jobs: list[int] | None, workers: int | str) -> int:
         if jobs == []:
             return close(spool.database(), [], seconds=0.0, as_json=self.given["as_json"])
-        with hands(spool, workers, self.rehearse, self.folder) as (number, instead), self._viewing() as watcher:
+        with hands(spool, workers, self.rehearse) as (number, instead), self._viewing() as watcher:
             report = spool.run(
                 jobs, workers=number, only=self.only, at_most=self.at_most, grace=self.grace,
                 no_cache=self.wishes.no_cache, instead=instead, watcher=watcher,
@@ -183,24 +181,27 @@ class _Run:
 
 @contextlib.contextmanager
 def hands(
-    spool: Spool, workers: int | str, script: Script | None, folder: Path | None
-) -> Iterator[tuple[int, Make | None]]:  # fmt: skip
-    """How many items run at once, and what runs them in place of this machine's own workers: a script or a cluster,
-    which sees tasks from `folder`. Raises UsageError for a cluster that does not answer."""
+    spool: Spool, workers: int | str, script: Script | None
+) -> Iterator[tuple[int, Instead | None]]:  # fmt: skip
+    """How many items run at once, and what runs them in place of this machine's own workers: a script or a cluster.
+    Raises UsageError for a cluster that does not answer."""
     if script is not None:
         from respool.batch.rehearsal import RehearsalWorkers
+        from respool.batch.workers.pool import Instead
 
         size, places, named = workers if isinstance(workers, int) else 1, spool.places, spool_id(spool.database())
-        yield size, lambda report, note: RehearsalWorkers(
-            size, report, note, spool_id=named, places=places, script=script
+        yield size, Instead(
+            lambda report, note, _: RehearsalWorkers(
+                size, report, note, spool_id=named, places=places, script=script
+            )
         )  # fmt: skip
     elif isinstance(workers, int):
         yield workers, None
     else:
-        from respool.batch.workers.executor import connect
+        from respool.batch.workers.cluster import connect
 
         with connect(workers) as cluster:
-            yield cluster.size, cluster.make(spool_id(spool.database()), spool.places, folder)
+            yield cluster.size, cluster.instead(spool_id(spool.database()), spool.places)
 
 
 def view_for(*, no_tui: bool, log: IO[str] | None) -> Logged:

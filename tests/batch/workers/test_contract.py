@@ -26,7 +26,7 @@ from respool.batch.places import Places
 from respool.batch.rehearsal import Answer, RehearsalWorkers, Script
 from respool.batch.workers.contract import Note, Report, Workers
 from respool.batch.workers.coroutines import CoroutineWorkers
-from respool.batch.workers.executor import ExecutorWorkers
+from respool.batch.workers.executor import ExecutorWorkers, Heard
 from respool.batch.workers.processes import ProcessWorkers
 from respool.batch.workers.threads import ThreadWorkers
 
@@ -53,11 +53,14 @@ def _function_task(mode: Mode, suffix: str = "") -> Callable[..., Task]:
 class DaemonThreads(Executor):
     """An executor whose threads do not keep the tests from ending."""
 
+    def __init__(self, heard: Heard) -> None:
+        self.heard = heard
+
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
 
         def work() -> None:
-            result = fn(*args, **kwargs)
+            result = fn(*args, heard=self.heard)
             with contextlib.suppress(InvalidStateError):  # it was cancelled
                 future.set_result(result)
 
@@ -66,8 +69,6 @@ class DaemonThreads(Executor):
 
 
 def _remote_task(behaviour: str, **options: Any) -> Task:
-    if behaviour == "told":
-        raise KeyError("what it says of its progress is not heard")
     return Task(name=f"sample_tasks:{behaviour}_async", mode=Mode.ASYNC, **options)
 
 

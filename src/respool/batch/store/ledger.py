@@ -270,11 +270,11 @@ class Ledger:
         self.pause(job, reason, None, now)
         return given_back
 
-    def begin_session(self, workers: int, now: int) -> None:
-        """Open this runner's session."""
+    def begin_session(self, workers: str, now: int) -> None:
+        """Open this runner's session. `workers` is their number, or the address of the cluster that they are on."""
         with self.database.write():
             session = self.database.insert(
-                "insert_session", self.nonce, os.getpid(), socket.gethostname(), str(workers), now
+                "insert_session", self.nonce, os.getpid(), socket.gethostname(), workers, now
             )  # fmt: skip
         self.session = session
 

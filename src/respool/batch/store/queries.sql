@@ -425,7 +425,9 @@ LEFT JOIN attempts a ON a.item_id = i.id AND a.number = i.attempts
 WHERE i.job_id = ? AND i.state = 'running' ORDER BY i.position LIMIT ?;
 
 -- name: count_runner_death
-UPDATE items SET runner_deaths = runner_deaths + 1 WHERE id = ?;
+UPDATE items SET runner_deaths = runner_deaths + 1 WHERE id = ? AND NOT EXISTS (  -- what ran on a cluster killed no runner
+  SELECT 1 FROM attempts a JOIN sessions s ON s.id = a.session_id
+  WHERE a.item_id = items.id AND a.number = items.attempts AND s.workers LIKE '%://%');
 
 -- name: interrupt_open_attempts
 UPDATE attempts SET outcome = 'interrupted', ended_at = ?, message = ? WHERE item_id = ? AND outcome = 'running';

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from respool.batch.declaration import Mode, Task
@@ -11,8 +12,18 @@ from respool.batch.places import Places
 from respool.batch.workers.contract import Note, Report, Workers
 from respool.batch.workers.receipt import clear_receipt
 
-Make = Callable[[Report, Note], Workers]
-"""Makes the one kind of workers that does everything, in place of the four of ours (a rehearsal, a cluster)."""
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """What runs everything in place of the four kinds of workers of ours (a rehearsal, a cluster).
+
+    `make` is called once for each folder that tasks are seen from; `check` raises UsageError for a task that cannot run
+    there, before any of its items is started. `place` says where that is, None if it is this very process.
+    """
+
+    make: Callable[[Report, Note, Path], Workers]
+    check: Callable[[Task], None] = lambda task: None
+    place: str | None = None
 
 
 class Pool:
@@ -20,7 +31,7 @@ class Pool:
 
     def __init__(
         self, size: int, report: Report, note: Note, *, spool_id: str, places: Places, nonce: str,
-        durable: bool, instead: Make | None = None,
+        durable: bool, instead: Instead | None = None,
     ) -> None:  # fmt: skip
         self.size = size
         self._report, self._note = report, note
@@ -34,7 +45,7 @@ class Pool:
         """Run this attempt where its task wants to run; worker processes load it as seen from `folder`."""
         ours = task.mode is Mode.THREAD and attempt.key.startswith("@")
         mode = None if self._instead is not None and not ours else task.mode
-        place = (mode, folder if mode is Mode.PROCESS else None)
+        place = (mode, folder if mode is None or mode is Mode.PROCESS else None)
         workers = self._workers.get(place)
         if workers is None:
             workers = self._workers[place] = self._make(mode, folder)
@@ -68,7 +79,7 @@ class Pool:
         # Imported when needed: a batch of coroutines should not pay for the machinery of processes, nor the reverse.
         if mode is None:
             assert self._instead is not None
-            return self._instead(self._report, self._note)
+            return self._instead.make(self._report, self._note, folder)
         if mode is Mode.ASYNC:
             from respool.batch.workers.coroutines import CoroutineWorkers
 
