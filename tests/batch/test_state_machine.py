@@ -349,8 +349,10 @@ class Machine(RuleBasedStateMachine):
                 found = json.loads(text) if text is not None else None
                 assert found is None or found["work"] == json.loads(payload)["work"], f"item {item} has another's result"
         counted = Counter({(job, state): n for job, state, n in books.execute(
-            "SELECT job_id, state, count(*) FROM items WHERE key <> '@items' GROUP BY 1, 2")})  # fmt: skip
-        told = Counter({(job.id, str(state)): n for job in self.spool.jobs() for state, n in job.counts.items()})
+            "SELECT job_id, state, count(*) FROM items GROUP BY 1, 2")})  # fmt: skip
+        roots = [job for job in self.spool.jobs() if job.name in JOBS]
+        told = Counter({(job.id, str(state)): n for job in roots for state, n in job.counts.items()})
+        counted = Counter({one: n for one, n in counted.items() if one[0] in [job.id for job in roots]})
         assert told == counted
 
     def _events(self, books: sqlite3.Connection) -> None:

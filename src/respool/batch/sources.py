@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from glob import glob
 from pathlib import Path
@@ -60,7 +61,7 @@ class Source:
         """The items of one block. Raises UsageError, naming the line, for what is no item."""
         self._lines.seek(span.offset)
         rows: list[Row] = []
-        for number, line in enumerate(self._lines.read(span.size).splitlines(keepends=True), span.line):
+        for number, line in enumerate(io.BytesIO(self._lines.read(span.size)), span.line):
             if not line.strip():
                 continue
             try:
@@ -70,11 +71,9 @@ class Source:
                 raise self._bad(number, f"is no item: {error}", line) from None
             except UsageError as error:
                 raise self._bad(number, error.what, line) from None
-            problem = bad_key(key)
+            problem = _key_problem(key)
             if problem:
-                raise self._bad(number, f"has a key that {problem}", line)
-            if key.startswith("@"):
-                raise self._bad(number, f"has the key {key!r}; keys that begin with @ are respool's own", line)
+                raise self._bad(number, problem, line)
             rows.append(Row(key, text, fingerprint(task, key, text, extra)))
         return rows
 
@@ -84,6 +83,13 @@ class Source:
             f"item {number} {problem}", where=f"{self.name}:{number}: {shown[:80]}{'…' if len(shown) > 80 else ''}",
             command="mend it and run the same command again; nothing was run",
         )  # fmt: skip
+
+
+def _key_problem(key: str) -> str | None:
+    problem = bad_key(key)
+    if problem:
+        return f"has a key that {problem}"
+    return f"has the key {key!r}; keys that begin with @ are respool's own" if key.startswith("@") else None
 
 
 def fingerprint(task: Task, key: str, payload: str, extra: tuple[str, ...] = ()) -> str:
@@ -105,8 +111,7 @@ def from_file(path: Path, key: str | None = None) -> Source:
     except OSError as error:
         raise UsageError(f"the items cannot be read: {error.strerror}", where=str(path)) from None
     if path.suffix in (".csv", ".tsv"):
-        with lines:
-            return from_csv(lines, key, name=str(path), delimiter="\t" if path.suffix == ".tsv" else ",")
+        return from_csv(lines, key, name=str(path), delimiter="\t" if path.suffix == ".tsv" else ",")
     if path.suffix not in (".jsonl", ".ndjson", ".json"):
         lines.close()
         raise UsageError(
@@ -119,7 +124,8 @@ def from_jsonl(lines: IO[bytes], key: str | None, *, name: str) -> Source:
     """Items from lines of JSON; a line's key is its field `key`, else `key` or `id`, else the digest of the payload."""
 
     def parse(line: bytes) -> tuple[str, Any, tuple[str, ...]]:
-        payload = decode(line)
+        # A byte order mark begins what other systems write, and with it each part of what was joined from several files.
+        payload = decode(line.removeprefix(BOM_UTF8))
         return _key_of(payload, key), payload, ()
 
     return Source(name, lines, parse, {"kind": "jsonl", "from": name, "key": key})
@@ -134,42 +140,67 @@ def from_pipe(pipe: IO[bytes], key: str | None) -> Source:
 
 
 def from_csv(lines: IO[bytes], key: str | None, *, name: str, delimiter: str = ",") -> Source:
-    """Items from a CSV file with a header; payloads are objects of text, one for each row."""
-    text = io.TextIOWrapper(lines, encoding="utf-8-sig", newline="")
-    reader = csv.DictReader(text, delimiter=delimiter, strict=True)
-    try:
-        columns = reader.fieldnames or []
-        if len(set(columns)) != len(columns):
-            raise UsageError(f"the header names a column twice: {list(columns)}", where=f"{name}:1")
-        if key is not None and key not in columns:
-            raise UsageError(f"there is no column {key!r}; there are {list(columns)}", where=f"{name}:1")
-        rows = (_checked_row(row, name, reader) for row in reader)
-        source = from_values(((_key_of(row, key), row) for row in rows), name=name)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise UsageError(f"the CSV cannot be read: {error}", where=f"{name}:{reader.line_num}") from None
+    """Items from a CSV file with a header; payloads are objects of text, one for each row. Closes `lines`."""
+    with io.TextIOWrapper(lines, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        given = _Lines(text)
+        reader = csv.DictReader(given, delimiter=delimiter, strict=True)
+        try:
+            columns = reader.fieldnames or []
+            if len(set(columns)) != len(columns):
+                raise UsageError(f"the header names a column twice: {list(columns)}", where=f"{name}:1")
+            if key is not None and key not in columns:
+                raise UsageError(f"there is no column {key!r}; there are {list(columns)}", where=f"{name}:1")
+            source = from_values((_csv_item(row, key, name, reader.line_num) for row in reader), name=name)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise UsageError(f"the CSV cannot be read: {error}", where=f"{name}:{given.number}") from None
     source.about = {"kind": "csv", "from": name, "key": key}
     return source
 
 
-def _checked_row(row: dict[Any, Any], name: str, reader: csv.DictReader[str]) -> dict[str, Any]:
+class _Lines:
+    """Lines one by one, with the number of the last: what cannot be read is an error of its own line, not of the buffer
+    that it came in, nor of the line before."""
+
+    def __init__(self, text: Iterable[str]) -> None:
+        self.number = 0
+        self._text = iter(text)
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._text)
+        self.number += 1
+        if not line.isascii():
+            line.encode("utf-8", "surrogateescape").decode("utf-8")
+        return line
+
+
+def _csv_item(row: dict[Any, Any], key: str | None, name: str, line: int) -> tuple[str, dict[str, Any]]:
     if None in row or None in row.values():
-        raise UsageError("a row has more or fewer fields than the header", where=f"{name}:{reader.line_num}")
-    return row
+        raise UsageError("a row has more or fewer fields than the header", where=f"{name}:{line}")
+    found = _key_of(row, key)
+    problem = _key_problem(found)
+    if problem:
+        raise UsageError(f"a row {problem}", where=f"{name}:{line}")
+    return found, row
 
 
 def from_values(items: Mapping[str, Any] | Iterable[Any], *, name: str = "values") -> Source:
     """Items from a mapping of key → payload, or from (key, payload) pairs, in their order."""
     pairs = items.items() if isinstance(items, Mapping) else items
     scratch = scratch_file()
-    for number, pair in enumerate(pairs, 1):
-        if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str)):
-            scratch.close()
-            raise UsageError(f"item {number} must be a pair of a text key and a payload, not {pair!r:.80}", where=name)
-        try:
-            scratch.write(encode(list(pair)).encode() + b"\n")
-        except NotCanonical as error:
-            scratch.close()
-            raise UsageError(f"item {pair[0]!r} is no JSON: {error}", where=name) from None
+    try:
+        for number, pair in enumerate(pairs, 1):
+            if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str)):
+                raise UsageError(f"item {number} must be a pair of a text key and a payload, not {pair!r:.80}", where=name)
+            try:
+                scratch.write(encode(list(pair)).encode() + b"\n")
+            except NotCanonical as error:
+                raise UsageError(f"item {pair[0]!r} is no JSON: {error}", where=name) from None
+    except BaseException:
+        scratch.close()
+        raise
     return Source(name, scratch, _parse_pair, {"kind": "values", "from": name})
 
 
@@ -178,13 +209,17 @@ def from_glob(
 ) -> Source:  # fmt: skip
     """One item for each file that matches; the key is the path below `folder` (always with /), the content's digest is
     part of the fingerprint. `content` gives the digest of a file (a memo); by default the file is read."""
-    scratch = scratch_file()
     found = sorted(path for path in glob(pattern, root_dir=folder, recursive=True) if (folder / path).is_file())
     if not found:
         raise UsageError(f"no file matches {pattern!r}", where=str(folder), command="check the pattern and its quotes")
-    for path in found:
-        name = (content or file_digest)(folder / path)
-        scratch.write(json.dumps([path.replace(os.sep, "/"), name]).encode() + b"\n")
+    scratch = scratch_file()
+    try:
+        for path in found:
+            name = (content or file_digest)(folder / path)
+            scratch.write(json.dumps([path.replace(os.sep, "/"), name]).encode() + b"\n")
+    except OSError as error:
+        scratch.close()
+        raise UsageError(f"a file cannot be read: {error.strerror}", where=str(folder / path)) from None
     return Source(pattern, scratch, _parse_path, {"kind": "glob", "from": pattern, "folder": str(folder)})
 
 
