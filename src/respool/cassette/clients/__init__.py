@@ -17,6 +17,7 @@ from types import ModuleType
 from respool.cassette.clients.patches import restore_all
 
 ADAPTERS: dict[str, str] = {
+    "aiohttp": "aiohttp",
     "httpcore": "httpcore",
     "httpcore2": "httpcore",
     "httpx": "httpx",
@@ -89,10 +90,10 @@ def _patch(name: str, module: ModuleType) -> None:
     adapter = import_module(f"{__name__}.{ADAPTERS[name]}")
     try:
         adapter.patch(module)
-    except (AttributeError, KeyError) as error:
+    except AttributeError as error:
         version = getattr(sys.modules[name.partition(".")[0]], "__version__", "of an unknown version")
         warnings.warn(
-            f"respool does not know {name} {version}, its requests go to the network unrecorded: it has no {error}",
+            f"respool does not know {name} {version}, its requests go to the network unrecorded: {error}",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 from respool import clock
 from respool.cassette.codings import pieces_put_on, pieces_taken_off, put_on, taken_off
 from respool.cassette.deck import Deck, Forward, Observed, Slot, Step, Wait
-from respool.cassette.model import Failure, Headers, Interaction, Request, Response, header
+from respool.cassette.model import Chunk, Failure, Headers, Interaction, Request, Response, header
 
 Answer = TypeVar("Answer")
 
@@ -41,7 +41,8 @@ class Tee:
 
     The adapter calls `feed` for every piece (content-encoded, without transfer coding), then one of `end`, `cut` (closed
     before its end: nothing is kept) and `fail`; the first of them counts. A tee that is forgotten gives its place up. A
-    body of a known length ends by itself with its last byte, one that cannot be (HEAD, 204) at once.
+    body of a known length ends by itself with its last byte, one that cannot be (HEAD, 204) at once. A head with codings
+    says that its client has taken these off already: then the pieces are the decoded body's.
     """
 
     __slots__ = (
@@ -88,7 +89,11 @@ class Tee:
         if not self._done:
             self._done = True
             headers = self._head.headers
-            if self._streamed:
+            if self._head.codings:
+                codings = self._head.codings
+                body = b"".join(piece for piece, _ in self._pieces)
+                chunks = tuple(Chunk(len(piece), after) for piece, after in self._pieces) if self._streamed else ()
+            elif self._streamed:
                 body, codings, chunks = pieces_taken_off(headers, self._pieces)
             else:
                 body, codings = taken_off(headers, b"".join(piece for piece, _ in self._pieces))
@@ -239,7 +244,7 @@ async def drive_async(deck: Deck, call: AsyncCall[Answer]) -> Answer:
 def _length(head: Response, method: str) -> int | None:
     if method == "HEAD" or head.status in (204, 304) or head.status < 200:
         return 0
-    if header(head.headers, "transfer-encoding") is not None:
+    if head.codings or header(head.headers, "transfer-encoding") is not None:
         return None
     told = header(head.headers, "content-length") or ""
     return int(told) if told.isascii() and told.isdigit() else None

@@ -1,0 +1,280 @@
+"""aiohttp (≥ 3.12): a client middleware decides, and a connection that is no connection plays.
+
+The middleware stands innermost, so redirects, the cookie jar, history, trace hooks and the user's own middlewares stay
+aiohttp's. A recorded answer is given to aiohttp's own parser as the bytes of the wire: the connector hands out a
+connection whose protocol already has them, and everything above it is what it is live.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
+from functools import partial
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from respool.cassette.clients.driving import Tee, drive_async, wire
+from respool.cassette.clients.failures import failure_of
+from respool.cassette.clients.layers import open_deck, recorded_above
+from respool.cassette.clients.patches import Method, replace
+from respool.cassette.codings import listed
+from respool.cassette.model import Failure, Interaction, Request, Response, header
+
+_DECODED_BY_AIOHTTP = ("gzip", "deflate", "br", "zstd")
+_script: ContextVar[Response | None] = ContextVar("respool_aiohttp_script", default=None)
+
+
+def patch(aiohttp: ModuleType) -> None:
+    """Hook the sessions and connectors of aiohttp. Raises KeyError for a version that has no middlewares."""
+    client = _client(aiohttp)
+
+    def _request(original: Method) -> Method:
+        async def _request(session: Any, *arguments: Any, middlewares: Any = None, **options: Any) -> Any:
+            if open_deck() is not None:
+                # A request's own middlewares replace the session's.
+                chain = session._middlewares if middlewares is None else middlewares
+                middlewares = (*chain, partial(_middleware, client))
+            return await original(session, *arguments, middlewares=middlewares, **options)
+
+        return _request
+
+    def connect(original: Method) -> Method:
+        async def connect(connector: Any, request: Any, *arguments: Any, **options: Any) -> Any:
+            response = _script.get()
+            if response is None:
+                return await original(connector, request, *arguments, **options)
+            protocol = client.protocol(asyncio.get_running_loop())
+            protocol.plays = _pieces(response, request.method)
+            protocol.connection_made(_Transport(protocol))
+            return client.connection(connector, request.connection_key, protocol, asyncio.get_running_loop())
+
+        return connect
+
+    if "middlewares" not in aiohttp.ClientSession._request.__kwdefaults__:
+        raise KeyError("client middlewares")
+    replace(aiohttp.ClientSession, "_request", _request)
+    replace(aiohttp.BaseConnector, "connect", connect)
+
+
+class _Client(NamedTuple):
+    module: Any
+    protocol: Any
+    connection: Any
+    reader: Any
+
+
+def _client(aiohttp: Any) -> _Client:
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
+    from aiohttp.streams import StreamReader
+
+    class Played(ResponseHandler):
+        """A protocol that has received everything before anything was sent."""
+
+        plays: Iterator[bytes]
+
+        def set_response_params(self, **options: Any) -> None:
+            super().set_response_params(**options)
+            self._receive()
+
+        def _receive(self) -> None:
+            # One piece to a turn of the loop: who reads a stream sees its pieces as they were recorded.
+            if self.transport is None:
+                return
+            piece = next(self.plays, None)
+            if piece is None:
+                self.connection_lost(None)
+            else:
+                self.data_received(piece)
+                self._loop.call_soon(self._receive)
+
+    class Connected(Connection):
+        """A connection that no connector knows of: it is never pooled, and takes no place."""
+
+        def close(self) -> None:
+            self._notify_release()
+            protocol, self._protocol = self._protocol, None
+            if protocol is not None:
+                protocol.close()
+
+        release = close
+
+        def __del__(self, _warnings: Any = None) -> None:
+            self.close()
+
+    class Teed(StreamReader):
+        """A body that is read along as it arrives. Its tee hangs among the callbacks, for the class has no more room."""
+
+        __slots__ = ()
+
+        def feed_data(self, data: bytes, *arguments: Any) -> Any:
+            tee = next((each.tee for each in self._eof_callbacks if isinstance(each, _End)), None)
+            if tee is not None:
+                tee.feed(data)
+            return super().feed_data(data, *arguments)
+
+        def set_exception(self, error: Any, *arguments: Any) -> None:
+            for each in self._eof_callbacks:
+                if isinstance(each, _End):
+                    each.tee.fail(failure_of(error) if isinstance(error, Exception) else None)
+            super().set_exception(error, *arguments)
+
+    return _Client(aiohttp, Played, Connected, Teed)
+
+
+class _End:
+    """Called at the end of a body."""
+
+    def __init__(self, tee: Tee) -> None:
+        self.tee = tee
+
+    def __call__(self) -> None:
+        self.tee.end()
+
+
+class _Transport(asyncio.Transport):
+    """What a request is written to when nobody is there."""
+
+    def __init__(self, protocol: Any) -> None:
+        super().__init__()
+        self._protocol = protocol
+        self._closing = False
+
+    def write(self, data: Any) -> None:
+        """Drop it."""
+
+    def writelines(self, list_of_data: Any) -> None:
+        """Drop them."""
+
+    def write_eof(self) -> None:
+        """Nothing is to be ended."""
+
+    def is_closing(self) -> bool:
+        """Whether it was closed."""
+        return self._closing
+
+    def close(self) -> None:
+        """No longer open."""
+        self._closing = True
+
+    abort = close
+
+    def pause_reading(self) -> None:
+        """Nothing arrives by itself."""
+
+    resume_reading = pause_reading
+
+
+class _Call:
+    """One request of one session, at the innermost middleware."""
+
+    def __init__(self, client: _Client, request: Any, handler: Callable[[Any], Awaitable[Any]], body: bytes) -> None:
+        self._client = client
+        self._request = request
+        self._handler = handler
+        self._body = body
+        self.script: Response | Failure | None = None
+
+    def request(self) -> Request:
+        request = self._request
+        return Request(request.method, str(request.url.with_fragment(None)), tuple(request.headers.items()), self._body)
+
+    async def send(self) -> Any:
+        with recorded_above():
+            return await self._handler(self._request)
+
+    async def dropped(self, answer: Any) -> None:
+        answer.close()
+
+    def head(self, answer: Any) -> Response:
+        headers = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.raw_headers])
+        version = f"HTTP/{answer.version.major}.{answer.version.minor}"
+        codings = listed(headers)
+        decoded = len(codings) == 1 and codings[0] in _DECODED_BY_AIOHTTP and self._request._session._auto_decompress
+        return Response(answer.status, answer.reason or "", version, headers, codings=codings if decoded else ())
+
+    def teed(self, answer: Any, tee: Tee) -> Any:
+        content = answer.content
+        for piece in getattr(content, "_buffer", ()):
+            tee.feed(piece)
+        if content.is_eof():
+            tee.end()
+        else:
+            content.__class__ = self._client.reader
+            content.on_eof(_End(tee))
+        return answer
+
+    def replayed(self, interaction: Interaction) -> Any:
+        self.script = interaction.response
+
+    async def played(self) -> Any:
+        """The answer from the tape, through everything of aiohttp's that a real one passes."""
+        if isinstance(self.script, Failure):
+            raise _exception(self._client.module, self._request, self.script)
+        token = _script.set(self.script)
+        try:
+            return await self._handler(self._request)
+        finally:
+            _script.reset(token)
+
+    def failure(self, error: Exception) -> Failure | None:
+        module = self._client.module
+        kinds = (
+            (module.ConnectionTimeoutError, "connect_timeout"), (module.SocketTimeoutError, "read_timeout"),
+            (module.ClientSSLError, "tls"), (module.ClientConnectorError, "connect"),
+            (module.ServerDisconnectedError, "closed"), (module.ClientPayloadError, "protocol"),
+        )  # fmt: skip
+        return failure_of(error, next((kind for type_, kind in kinds if isinstance(error, type_)), None))
+
+
+async def _middleware(client: _Client, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
+    deck = open_deck()
+    if deck is None:
+        return await handler(request)
+    call = _Call(client, request, handler, await _body(request))
+    answer = await drive_async(deck, call)
+    return answer if call.script is None else await call.played()
+
+
+async def _body(request: Any) -> bytes:
+    """The whole body; aiohttp's payloads keep what they were read to, and send it all the same."""
+    body = request.body
+    if not body or isinstance(body, (bytes, bytearray)):
+        return bytes(body or b"")
+    return bytes(await body.as_bytes())
+
+
+def _pieces(response: Response, method: str) -> Iterator[bytes]:
+    """The bytes of the wire: the head with the first piece of the body, then the others in the framing the head names."""
+    headers, pieces = wire(response)
+    chunked = "chunked" in (header(headers, "transfer-encoding") or "").lower()
+    told = header(headers, "content-length")
+    if method == "HEAD":
+        pieces = []
+    elif told is not None and not chunked and told != (true := str(sum(map(len, pieces)))):
+        # A tape that was edited: the parser would wait for the rest, or cut it.
+        headers = tuple((name, true if name.lower() == "content-length" else value) for name, value in headers)
+    if chunked and method != "HEAD":
+        pieces = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces]
+        pieces[-1:] = [(pieces[-1] if pieces else b"") + b"0\r\n\r\n"]
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    version = response.version if response.version in ("HTTP/1.0", "HTTP/1.1") else "HTTP/1.1"
+    head = f"{version} {response.status} {response.reason}\r\n{lines}\r\n".encode("latin-1")
+    first, *rest = pieces or [b""]
+    yield head + first
+    yield from rest
+
+
+def _exception(aiohttp: Any, request: Any, failure: Failure) -> Exception:
+    """The exception that aiohttp raises for such a failure."""
+    kind, message = failure
+    if kind in ("connect", "name", "tls"):
+        below = OSError(None, message)
+        type_ = {"connect": "ClientConnectorError", "name": "ClientConnectorDNSError", "tls": "ClientConnectorSSLError"}[kind]
+        return getattr(aiohttp, type_)(request.connection_key, below)  # type: ignore[no-any-return]
+    type_ = {
+        "connect_timeout": "ConnectionTimeoutError", "read_timeout": "SocketTimeoutError",
+        "write_timeout": "SocketTimeoutError", "protocol": "ClientPayloadError", "closed": "ServerDisconnectedError",
+    }[kind]  # fmt: skip
+    return getattr(aiohttp, type_)(message)  # type: ignore[no-any-return]
