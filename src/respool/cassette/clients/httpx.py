@@ -1,7 +1,7 @@
 """httpx and httpx2, blocking and asynchronous: one adapter, told which of the two it has before it.
 
 The hooks are the two HTTP transports: below redirects, cookies, authentication and event hooks, which stay the client's
-own.
+own. Their TLS contexts read no CA bundle before they connect.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from respool.cassette.clients.tls import put_off_within
 from respool.cassette.clients.transports import Family, texts
 from respool.cassette.model import Request, Response
 
@@ -18,6 +19,8 @@ def patch(module: ModuleType) -> None:
     family = _Httpx(module, module.SyncByteStream, module.AsyncByteStream)
     family.hook(module.HTTPTransport)
     family.hook_async(module.AsyncHTTPTransport)
+    put_off_within(module.HTTPTransport)
+    put_off_within(module.AsyncHTTPTransport)
 
 
 class _Httpx(Family):

@@ -13,28 +13,29 @@ from typing import Any
 Method = Callable[..., Any]
 
 _MARK = "respool_original"  # on the function that stands in the class: the client's own
-_patched: list[tuple[type, str]] = []
+_patched: dict[tuple[type, str], bool] = {}  # → whether the class had the method from a base
 
 
 def replace(owner: type, name: str, make: Callable[[Method], Method]) -> None:
     """Put `make(original)` in the place of the method `name` of the class `owner`.
 
-    Raises KeyError if the class itself defines no such method: the client is not shaped as we know it.
+    Raises AttributeError if there is no such method: the client is not shaped as we know it.
     """
-    found: Method = vars(owner)[name]
+    found: Method = getattr(owner, name)
     original: Method = getattr(found, _MARK, found)
     ours = make(original)
     update_wrapper(ours, original)
     setattr(ours, _MARK, original)
+    _patched.setdefault((owner, name), name not in vars(owner))
     setattr(owner, name, ours)
-    if (owner, name) not in _patched:
-        _patched.append((owner, name))
 
 
 def restore_all() -> None:
     """Put back every original that still stands under our mark."""
     while _patched:
-        owner, name = _patched.pop()
-        found = vars(owner).get(name)
-        if (original := getattr(found, _MARK, None)) is not None:
+        (owner, name), inherited = _patched.popitem()
+        original = getattr(vars(owner).get(name), _MARK, None)
+        if original is not None and inherited:
+            delattr(owner, name)
+        elif original is not None:
             setattr(owner, name, original)

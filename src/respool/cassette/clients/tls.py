@@ -1,0 +1,102 @@
+"""A client object costs no TLS context until it connects.
+
+A client makes a context of its own, because its users may load certificates into it, and reads a CA bundle into it: 12
+to 16 ms, the largest cost in a suite that makes a client per test. Here the reading is put off, while a client is being
+made, until the first connection or the first look at the certificates. Everything else about the context is done at
+once, by the client itself: the context is the same in live modes too, and a plain SSLContext again once it has read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextvars import ContextVar
+from ssl import SSLContext
+from threading import Lock
+from typing import Any, TypeAlias
+
+from respool.cassette.clients.patches import Method, replace
+
+_Load: TypeAlias = Callable[[], None]
+_Bundle: TypeAlias = tuple[str | None, str | None, tuple[float, ...]]
+
+_putting_off: ContextVar[bool] = ContextVar("respool_putting_off", default=False)
+_good: set[_Bundle] = set()  # read once without an error: read again it will give the same
+_reading = Lock()
+
+
+def put_off_within(owner: type, name: str = "__init__") -> None:
+    """Contexts that are made while the method `name` of `owner` runs read their CA bundles when they are needed.
+
+    A bundle is read at once the first time, so that a broken one is told where it was without us; and where it changed.
+    """
+
+    def make(original: Method) -> Method:
+        def putting_off(self: Any, *given: Any, **options: Any) -> Any:
+            token = _putting_off.set(True)
+            try:
+                return original(self, *given, **options)
+            finally:
+                _putting_off.reset(token)
+
+        return putting_off
+
+    replace(owner, name, make)
+    replace(SSLContext, "load_verify_locations", _load_verify_locations)
+
+
+def _load_verify_locations(original: Method) -> Method:
+    def load_verify_locations(context: SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+        put_off = _putting_off.get() and cadata is None and type(context) in (SSLContext, UnreadContext)
+        bundle = _bundle(cafile, capath) if put_off else None
+        if bundle in _good:
+            vars(context).setdefault("respool_unread", []).append(lambda: original(context, cafile, capath))
+            context.__class__ = UnreadContext
+            return
+        read_what_was_put_off(context)
+        original(context, cafile, capath, cadata)
+        if bundle is not None:
+            _good.add(bundle)
+
+    return load_verify_locations
+
+
+def _bundle(cafile: Any, capath: Any) -> _Bundle | None:
+    try:
+        stats = [os.stat(path) for path in (cafile, capath) if path is not None]
+        names = [None if path is None else os.fsdecode(path) for path in (cafile, capath)]
+    except (OSError, TypeError):
+        return None
+    return names[0], names[1], tuple(number for stat in stats for number in (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+
+
+def read_what_was_put_off(context: SSLContext) -> None:
+    """Read the CA bundles of `context` now, if that was put off."""
+    with _reading:
+        if type(context) is UnreadContext:
+            unread: list[_Load] = vars(context)["respool_unread"]
+            for load in unread:
+                load()
+            # Last: another thread that finds a plain context uses it at once.
+            context.__class__ = SSLContext  # type: ignore[assignment]  # that it is another is the point
+            del vars(context)["respool_unread"]
+
+
+class UnreadContext(SSLContext):
+    """A context whose CA bundles are not read yet. Whatever needs them reads them, and makes it a plain SSLContext."""
+
+    def _wrap_socket(self, *given: Any, **options: Any) -> Any:
+        read_what_was_put_off(self)
+        return self._wrap_socket(*given, **options)
+
+    def _wrap_bio(self, *given: Any, **options: Any) -> Any:
+        read_what_was_put_off(self)
+        return self._wrap_bio(*given, **options)
+
+    def get_ca_certs(self, *given: Any, **options: Any) -> Any:
+        read_what_was_put_off(self)
+        return self.get_ca_certs(*given, **options)
+
+    def cert_store_stats(self) -> dict[str, int]:
+        read_what_was_put_off(self)
+        return self.cert_store_stats()
