@@ -16,7 +16,7 @@ from respool.errors import RespoolError
 from respool.pace import Token
 
 GROUP = 500  # outcomes to a transaction
-BEAT = 0.006  # seconds of work that may be queued ahead of the workers, and thus between two commits
+BEAT = 0.004  # seconds of work that may be queued ahead of the workers, and thus between two commits
 
 
 @dataclass(frozen=True, slots=True)
