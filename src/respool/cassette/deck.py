@@ -109,6 +109,9 @@ class Deck:
     b'hi'
     """
 
+    rereadable = False
+    """Whether an answer can be read after it was closed, as vcrpy's can and a real one cannot."""
+
     def __init__(
         self, cassette: Cassette, matching: Matching, redaction: Redactor, mode: Mode, *, name: str = "", test: str = "",
         command: str = "", repeats: bool = False, keep_failures: bool = False, throttle: Throttle | None = None,

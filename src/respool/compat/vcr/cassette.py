@@ -56,6 +56,7 @@ class _VcrDeck(Deck):
     """Our deck, whose miss is vcrpy's exception."""
 
     face: Cassette
+    rereadable = True
 
     def missed(self, request: Ours) -> RequestNotRecorded:
         plain = super().missed(request)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from io import BytesIO
 from typing import Any
-from urllib.parse import ParseResult, parse_qsl, urlparse
+from urllib.parse import ParseResult, parse_qsl, urlencode, urlparse
 
 from respool.cassette.model import Request as Ours
 
@@ -76,12 +77,8 @@ class Request:
     def ours(self) -> Ours:
         """In our form again."""
         body = self.body_bytes
-        if isinstance(body, dict):
-            from json import dumps
-
-            body = dumps(body).encode()
         headers = tuple((name, str(value)) for name, value in self.headers.items())
-        return Ours(self.method, self.uri, headers, bytes(body or b""))
+        return Ours(self.method, self.uri, headers, _sent(body, self.headers))
 
     @property
     def uri(self) -> str:
@@ -116,7 +113,8 @@ class Request:
     @property
     def body_bytes(self) -> Any:
         """The whole body."""
-        return b"".join(self._body) if isinstance(self._body, list) else self._body
+        pieces = self._body if isinstance(self._body, list) else []
+        return b"".join(pieces) if pieces and all(isinstance(each, bytes) for each in pieces) else self._body
 
     @property
     def scheme(self) -> str:
@@ -162,3 +160,16 @@ class Request:
     @classmethod
     def _from_dict(cls, stored: dict[str, Any]) -> Request:
         return cls(**stored)
+
+
+def _sent(body: Any, headers: Mapping[str, Any]) -> bytes:
+    """The bytes of a body. For aiohttp vcrpy keeps what the caller gave: pairs or an object for a form or for JSON."""
+    if not body:
+        return b""
+    if isinstance(body, (bytes, bytearray)):
+        return bytes(body)
+    form = str(headers.get("Content-Type", "")).startswith("application/x-www-form-urlencoded")
+    pairs = body.items() if isinstance(body, dict) else body
+    if form or (isinstance(body, list) and all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in body)):
+        return urlencode([(str(name), str(value)) for name, value in pairs]).encode()
+    return json.dumps(body, default=str).encode()

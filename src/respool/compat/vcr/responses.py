@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from respool.cassette.codings import put_on, taken_off
+from respool.cassette.codings import known, listed, put_on, taken_off
 from respool.cassette.model import Failure, Response
 
 
@@ -31,4 +31,7 @@ def ours(stored: dict[str, Any]) -> Response:
         for value in (values if isinstance(values, (list, tuple)) else [values])
     )
     decoded, codings = taken_off(headers, bytes(body))
+    if decoded and not codings:
+        # Plain text under a header that says otherwise, as vcrpy keeps it for httpx and aiohttp: it is encoded to be played.
+        codings = tuple(coding for coding in listed(headers) if known(coding))
     return Response(int(status.get("code") or 200), status.get("message") or "", "HTTP/1.1", headers, decoded, codings)
