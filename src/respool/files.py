@@ -26,7 +26,6 @@ except ImportError:  # Windows: the cassette half works there, what needs flock(
 
 from respool.errors import UsageError
 
-
 # Windows has neither: there descriptors are not inherited anyway, and O_BINARY keeps line ends as they are.
 _PRIVATE = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -217,12 +216,16 @@ class FileLock:
 
     def is_free(self) -> bool:
         """Whether nobody holds the lock at this moment (this process included)."""
-        if self.held or not self.path.exists():
-            return not self.held
-        probe = FileLock(self.path)
-        free = probe.acquire()
-        probe.release()
-        return free
+        if self.held:
+            return False
+        try:
+            probe = os.open(self.path, os.O_RDONLY | _PRIVATE)  # who may only look can ask, too
+        except FileNotFoundError:
+            return True
+        try:
+            return _locked(probe, blocking=False)
+        finally:
+            os.close(probe)
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:

@@ -1,0 +1,273 @@
+"""The library: a folder of cassettes. Loading is light; what writing needs is imported by the first write.
+
+Nothing good is destroyed first. A file that cannot be read is told, never taken for a missing one and never
+overwritten; a new cassette takes the old one's place in one step, and the old one is kept in `.respool/previous/`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import get_ident
+from typing import TYPE_CHECKING, TypeAlias
+
+from respool.cassette import format as own
+from respool.cassette.model import Cassette, Interaction
+from respool.cassette.naming import cassette_path as cassette_path
+from respool.errors import CassetteBusy, CassetteMissing, UsageError
+
+if TYPE_CHECKING:
+    from respool.files import FileLock
+
+SUFFIXES = (".json", ".yaml", ".yml", ".har")
+Paths: TypeAlias = list[Path]  # "list" is a method below
+
+
+class Library:
+    """The cassettes in `folder`. A name is a path in it ("login", "test_a/test_b.json"); a Path is taken as it is.
+
+    >>> import tempfile
+    >>> library = Library(Path(tempfile.mkdtemp()))
+    >>> library.save("login", Cassette(test="test_login")).name
+    'login.json'
+    >>> library.load("login").test, library.list()
+    ('test_login', ['login.json'])
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self._held: set[tuple[str, int]] = set()  # files and the threads that have them
+
+    def path(self, name: str | Path) -> Path:
+        """The file of the cassette `name`; ".json" where the name has no suffix of a cassette.
+
+        Raises UsageError for a name that leads out of the folder.
+        """
+        if not isinstance(name, str):
+            return name
+        path = self.folder / (name if name.endswith(SUFFIXES) else f"{name}.json")
+        if ".." in path.parts or Path(name).is_absolute():
+            raise UsageError(f"the cassette's name {name!r} leads out of its library", where=str(self.folder))
+        return path
+
+    def load(self, name: str | Path) -> Cassette:
+        """The cassette `name`, in our format or in one of foreign/; a foreign one is played as it is.
+
+        Raises CassetteMissing, and CassetteUnreadable for whatever is there and cannot be read.
+        """
+        path = self.path(name)
+        where = str(path)
+        try:
+            with open(path, "rb", buffering=0) as file:
+                data = file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            raise CassetteMissing(
+                f"there is no cassette {where!r}", command="pytest --cassettes=fill   (to record it)"
+            ) from None
+        except OSError as error:
+            raise own.unreadable(where, None, str(error)) from None
+        if b'"format"' not in data[:64]:
+            from respool.cassette import foreign
+
+            found = foreign.read(data, where)
+            if found is not None:
+                return found
+        return own.read(data, where, lambda digest: _side(path, digest))
+
+    def list(self) -> list[str]:
+        """The names of all cassettes, sorted: every file with a suffix of one, side files and hidden ones left out."""
+        found = []
+        for folder, folders, files in os.walk(self.folder):
+            folders[:] = [each for each in folders if not each.startswith(".") and not each.endswith(".bodies")]
+            place = Path(folder).relative_to(self.folder)
+            found += [(place / file).as_posix() for file in files if file.endswith(SUFFIXES) and file[0] != "."]
+        return sorted(found)
+
+    def save(self, name: str | Path, cassette: Cassette) -> Path:
+        """Put `cassette` in the place of whatever is under that name; the one that was there is kept as the previous.
+
+        The format goes by the suffix, or is the one that a foreign file has. Raises CassetteUnreadable rather than
+        overwrite what cannot be read, CassetteBusy, CassetteRefused for what a foreign format cannot hold.
+        """
+        path = self.path(name)
+        with self.lock(path, wait=_PATIENCE):
+            self._put(path, cassette, self._there(path))
+        return path
+
+    def keep(self, name: str | Path, header: Cassette, fresh: Sequence[Interaction], *, afresh: bool = False) -> Path:
+        """Add `fresh` to the cassette, as it is by now: another process may have added to it since it was loaded.
+
+        `header` is what the cassette says of itself if it is new, or recorded `afresh` (then `fresh` is all that it
+        holds). Raises what `save` does.
+        """
+        path = self.path(name)
+        with self.lock(path, wait=_PATIENCE):
+            there = self._there(path)
+            if there is None or afresh:
+                cassette = replace(header, interactions=tuple(fresh))
+            else:
+                cassette = replace(
+                    there, interactions=(*there.interactions, *fresh), matching=header.matching,
+                    at=there.at or header.at, test=there.test or header.test,
+                )  # fmt: skip
+            self._put(path, cassette, there)
+        return path
+
+    def staging(self, run: str) -> Library:
+        """The library where the run of that name (a plain word) gathers its cassettes before they are swapped in."""
+        return Library(self.state() / "staging" / run)
+
+    def swap(self, staged: Library, names: Iterable[str] | None = None) -> Paths:
+        """Put all cassettes of `staged`, or those `names`, in the place of ours of the same names. Returns their paths.
+
+        All or none, also if this process is killed: what was begun is carried out by the next write to the library.
+        The staged ones stay. Raises what `save` does; CassetteUnreadable too if a staged one cannot be read.
+        """
+        from respool.cassette import placing
+
+        chosen = sorted(staged.list() if names is None else set(names))
+        for name in chosen:
+            staged.load(name)
+        pairs = [(staged.path(name), self.path(name)) for name in chosen]
+        with ExitStack() as locks:
+            for _, target in pairs:
+                locks.enter_context(self.lock(target, wait=_PATIENCE))
+            for _, target in pairs:
+                if self._there(target) is not None:
+                    placing.put(self._previous(target), placing.taken(target))
+            placing.swap(self.state() / "swaps", pairs)
+        return [target for _, target in pairs]
+
+    def restore(self, name: str | Path) -> Path:
+        """Put the previous cassette back; the present one becomes the previous. Raises CassetteMissing if there is none."""
+        from respool.cassette import placing
+
+        path = self.path(name)
+        with self.lock(path, wait=_PATIENCE):
+            previous = self._previous(path)
+            if not previous.is_file():
+                raise CassetteMissing(f"no previous cassette of {str(path)!r} was kept", where=str(previous))
+            back = placing.taken(previous)
+            if path.is_file():
+                placing.put(previous, placing.taken(path))
+            placing.put(path, back)
+        return path
+
+    @contextmanager
+    def lock(self, name: str | Path, *, wait: float = 0.0) -> Iterator[None]:
+        """Hold the cassette against every other process and thread; a thread may hold it more than once.
+
+        Raises CassetteBusy, naming who has it, after `wait` seconds.
+        """
+        from respool.canonical import digest
+        from respool.files import FileLock, private_folder
+
+        path = os.path.realpath(self.path(name))
+        mine = (path, get_ident())
+        if mine in self._held:
+            yield
+            return
+        lock = FileLock(private_folder(self.state() / "locks") / f"{digest(path)}.lock", windows=True)
+        holder = {"pid": os.getpid(), "cassette": path, "test": os.environ.get("PYTEST_CURRENT_TEST", "")}
+        if not _acquired(lock, wait, holder):
+            raise _busy(path, lock)
+        self._held.add(mine)
+        try:
+            yield
+        finally:
+            self._held.discard(mine)
+            lock.release()
+
+    def recover(self) -> Paths:
+        """Carry out swaps that a killed process began; every write does so first. Returns what could not be.
+
+        A cassette that was changed since by somebody else is left as it is, and is in the list.
+        """
+        from respool.cassette import placing
+
+        return placing.roll_forward(self.state() / "swaps")
+
+    def state(self) -> Path:
+        """`.respool/` beside the nearest pyproject.toml at or above the folder, else in it; made, and ignored by git."""
+        from respool.config import project_file
+        from respool.files import ignore_in_git, private_folder
+
+        project = project_file(self.folder)
+        state = private_folder((self.folder if project is None else project.parent).absolute() / ".respool")
+        ignore_in_git(state)
+        return state
+
+    def _there(self, path: Path) -> Cassette | None:
+        """What is in its place by now, after what others left half done was carried out."""
+        self.recover()
+        try:
+            return self.load(path)
+        except CassetteMissing:
+            return None
+
+    def _put(self, path: Path, cassette: Cassette, there: Cassette | None) -> None:
+        from respool.cassette import placing
+
+        origin = there.origin if there is not None else _FORMATS.get(path.suffix, "respool")
+        if origin == "respool":
+            written = own.write(cassette if cassette.writer else replace(cassette, writer=_writer()))
+        else:
+            from respool.cassette import foreign
+
+            written = own.Written(foreign.write(cassette, origin, where=str(path)).data, {})
+        if there is not None:
+            placing.put(self._previous(path), placing.taken(path))
+        placing.put(path, written)
+
+    def _previous(self, path: Path) -> Path:
+        from respool.canonical import digest
+
+        state = self.state()
+        real = Path(os.path.realpath(path))
+        project = Path(os.path.realpath(state.parent))
+        if real.is_relative_to(project):
+            return state / "previous" / real.relative_to(project)
+        return state / "previous" / digest(str(real.parent)) / real.name
+
+
+_PATIENCE = 30.0  # seconds; who only adds holds a cassette for milliseconds, who records it for the length of a test
+_FORMATS = {".yaml": "vcrpy-yaml", ".yml": "vcrpy-yaml", ".har": "har"}
+
+
+def _side(path: Path, digest: str) -> bytes:
+    from respool.cassette.placing import side_folder
+
+    return (side_folder(path) / digest).read_bytes()
+
+
+def _writer() -> str:
+    from importlib.metadata import version
+
+    return f"respool {version('respool')}"
+
+
+def _acquired(lock: FileLock, wait: float, holder: dict[str, object]) -> bool:
+    if lock.acquire(holder=holder):
+        return True
+    from respool.clock import SystemClock
+
+    clock = SystemClock()
+    end = clock.monotonic() + wait
+    while clock.monotonic() < end:
+        clock.sleep(0.005)
+        if lock.acquire(holder=holder):
+            return True
+    return False
+
+
+def _busy(path: str, lock: FileLock) -> CassetteBusy:
+    holder = lock.holder()
+    test = f", in {holder['test']}" if holder.get("test") else ""
+    return CassetteBusy(
+        f"the cassette {path!r} is being written by process {holder.get('pid', 'unknown')}{test}", where=str(lock.path),
+        why="two processes that record one cassette at a time would each lose what the other recorded",
+        command="wait for it to end, or record without xdist: pytest -n 0 --cassettes=fill",
+    )  # fmt: skip
