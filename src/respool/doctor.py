@@ -26,7 +26,7 @@ from respool.batch.places import Places
 from respool.batch.repairs import REPAIRS, complete_salvage
 from respool.batch.store import reading
 from respool.batch.store.backups import Identity, check_copy, finish_install, identify, install, interrupted_install
-from respool.batch.store.connection import Database
+from respool.batch.store.connection import Database, unwritable
 from respool.batch.store.salvage import salvage
 from respool.batch.tasks import resolve
 from respool.batch.upkeep import diagnose as diagnose_rows
@@ -104,8 +104,10 @@ def diagnose(places: Places, clock: Clock = SYSTEM) -> Report:
 def fix(places: Places, clock: Clock = SYSTEM) -> Report:
     """Back up, repair all that can be repaired, look again. Raises SpoolBusy, naming who and since, during a live run.
 
-    A spool without anything to repair is not written to, and no backup is made.
+    A spool without anything to repair is not written to, and no backup is made; what is not ours is only looked at.
     """
+    if identify(places) in (Identity.FOREIGN, Identity.NEWER):
+        return diagnose(places, clock)
     with _held(places, clock):
         report = Report(_look(places, clock, alive=False))
         if not any(finding.fixable for finding in report.findings):
@@ -155,7 +157,11 @@ def _held(places: Places, clock: Clock) -> Iterator[None]:
         raise _no_spool(places)
     lock = FileLock(places.owner_lock)
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": clock.now(), "session": "doctor"}
-    if not lock.acquire(holder=holder):
+    try:
+        mine = lock.acquire(holder=holder)
+    except OSError as error:
+        raise unwritable(error, str(places.owner_lock)) from error
+    if not mine:
         who = lock.holder()
         since = local_time(who["since"]) if isinstance(who.get("since"), int) else "an unknown time"
         raise SpoolBusy(

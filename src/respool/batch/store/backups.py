@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from respool.batch.places import Places
-from respool.batch.store.connection import APPLICATION_ID, SCHEMA_VERSION, Database
+from respool.batch.store.connection import APPLICATION_ID, SCHEMA_VERSION, Database, application_of, refuse_network
 from respool.errors import SpoolUnreadable, SpoolUnwritable
 from respool.files import FileLock, sync_folder
 
@@ -37,10 +37,14 @@ def identify(places: Places) -> Identity:
     """Look at the file through SQLite only: a process that opens it by itself would drop SQLite's locks on it.
 
     A file that is no database at all counts as a damaged spool only if a spool's write gate lies beside it. Raises
-    SpoolUnwritable if it cannot be opened at all now: that says nothing of what it is.
+    SpoolUnwritable if it cannot be opened at all now: that says nothing of what it is; UsageError for a network file
+    system.
     """
+    refuse_network(places)
     if not places.database.exists():
         return Identity.ABSENT
+    if application_of(places.database) not in (APPLICATION_ID, None) and not places.write_lock.exists():
+        return Identity.FOREIGN
     connection = None
     try:
         connection = _read_only(places.database)
@@ -51,7 +55,7 @@ def identify(places: Places) -> Identity:
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT):
             raise SpoolUnwritable(
                 f"the spool cannot be looked at now: {error}", where=str(places.database),
-                why="locked by another program, or its folder or file is not accessible",
+                why="locked by another program, or its folder is read-only (SQLite writes there even to read)",
                 command="mend that, then run respool doctor again",
             ) from error  # fmt: skip
         return Identity.DAMAGED if places.write_lock.exists() else Identity.FOREIGN

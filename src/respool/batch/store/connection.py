@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files as package_files
+from pathlib import Path
 from typing import Any, Literal
 
 from respool.batch.places import Places
@@ -68,21 +69,18 @@ class Database:
         (unless `create`) and for network file systems, SpoolUnwritable for a folder that cannot be written.
         """
         where = str(places.database)
-        kind = network_file_system(places.folder)
-        if kind is not None:
-            raise UsageError(
-                f"the spool would lie on a network file system ({kind})", where=where,
-                why="SQLite's shared memory and locks do not work there", command="--spool /a/local/path/spool.db",
-            )  # fmt: skip
-        fresh = not places.database.exists()
-        if fresh and not create:
-            raise UsageError(
-                "there is no spool here", where=where,
-                command="respool run SPEC, or name one: --spool PATH (or RESPOOL_SPOOL)",
-            )  # fmt: skip
         with _translated(where):
+            refuse_network(places)
+            fresh = not places.database.exists()
+            if fresh and not create:
+                raise UsageError(
+                    "there is no spool here", where=where,
+                    command="respool run SPEC, or name one: --spool PATH (or RESPOOL_SPOOL)",
+                )  # fmt: skip
             if fresh:
                 _create(places, clock)
+            if application_of(places.database) not in (APPLICATION_ID, None):
+                raise _foreign(where)
             mode = "ro" if read_only else "rw"
             connection = _connect(places, mode)
             try:
@@ -225,19 +223,47 @@ def _pragmas(read_only: bool, durability: Durability) -> list[str]:
     return pragmas
 
 
+def refuse_network(places: Places) -> None:
+    """Raise UsageError if the spool lies, or would lie, on a network file system."""
+    kind = network_file_system(places.folder)
+    if kind is not None:
+        raise UsageError(
+            f"the spool would lie on a network file system ({kind})", where=str(places.database),
+            why="SQLite's shared memory and locks do not work there", command="--spool /a/local/path/spool.db",
+        )  # fmt: skip
+
+
+def application_of(database: Path) -> int | None:
+    """The id of the application whose database this file is, by its header; None if it has none that can be read.
+
+    A foreign program's file must stay as it is, and whoever connects to it in the usual way replays its log. (Not by
+    opening it ourselves: closing it would drop the locks that SQLite holds on it in this process.)
+    """
+    address = database.absolute().as_uri() + "?mode=ro&immutable=1"
+    try:
+        with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
+            return int(connection.execute("PRAGMA application_id").fetchone()[0])
+    except sqlite3.DatabaseError:
+        return None
+
+
 def _connect(places: Places, mode: str) -> sqlite3.Connection:
     address = places.database.absolute().as_uri() + f"?mode={mode}"
     return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, cached_statements=256)
+
+
+def _foreign(where: str) -> SpoolUnreadable:
+    return SpoolUnreadable(
+        "this SQLite database is not a spool", where=where, why="another program's; it is left as it is",
+        command="--spool ANOTHER/PATH",
+    )  # fmt: skip
 
 
 def _check_is_ours(connection: sqlite3.Connection, where: str, any_schema: bool) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION_ID:
-        raise SpoolUnreadable(
-            f"this SQLite database is not a spool (application_id is {application:#x})", where=where,
-            why=f"a spool's is {APPLICATION_ID:#x}; it is left as it is", command="--spool ANOTHER/PATH",
-        )  # fmt: skip
+        raise _foreign(where)
     if version > SCHEMA_VERSION:
         raise SpoolUnreadable(
             f"this spool has schema {version}, this program knows {SCHEMA_VERSION}", where=where,
@@ -324,7 +350,7 @@ def _why(code: int) -> str:
         sqlite3.SQLITE_FULL: "the disk, or a limit on it, is full",
         sqlite3.SQLITE_IOERR: "the disk does not take it (full, limited or broken)",
         sqlite3.SQLITE_BUSY: "another program keeps the database locked",
-        sqlite3.SQLITE_READONLY: "the file or its folder is read-only",
+        sqlite3.SQLITE_READONLY: "the file or its folder is read-only (SQLite writes beside it even to read)",
         sqlite3.SQLITE_CANTOPEN: "the file cannot be opened (folder missing, not writable, or no file handles left)",
     }
     return reasons.get(code, f"SQLite says code {code}")
