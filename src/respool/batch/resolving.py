@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +31,18 @@ def resolve_job(job: Job) -> Task:
     folder = job.settings.get("folder")
     found = _KNOWN.get(job.task) or resolve(job.task, folder=Path(folder) if folder else None)
     return replace(stored, function=found.function, expand=found.expand, source_digest=found.source_digest)
+
+
+def resolver(check: Callable[[Task], None] | None) -> Callable[[Job], Task]:
+    """`resolve_job` that also raises what `check` has against the task, so that nothing of it is started."""
+
+    def resolve_checked(job: Job) -> Task:
+        found = resolve_job(job)
+        if check is not None:
+            check(found)
+        return found
+
+    return resolve_checked
 
 
 def chosen_items(database: Database, roots: Sequence[int] | None, only: Sequence[str]) -> tuple[int, ...]:

@@ -13,7 +13,6 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from respool.batch.model import Item, ItemState, Job, Kind, Output
 from respool.batch.places import Places
 from respool.batch.planning import Settings
 from respool.batch.report import RunReport
-from respool.batch.resolving import chosen_items, remember, resolve_job
+from respool.batch.resolving import chosen_items, remember, resolver
 from respool.batch.runner import Runner, pauses
 from respool.batch.snapshot import Snapshot
 from respool.batch.sources import Source, from_file, from_values
@@ -174,10 +173,9 @@ class Spool:
         stop_if_loading()
         if isinstance(workers, str) and workers.startswith(SCHEME):
             with connect(workers) as cluster:
-                there = cluster.instead(reading.spool_id(self.database()), self.places)
                 return await self.run_async(
                     jobs, workers=cluster.size, only=only, at_most=at_most, grace=grace, no_cache=no_cache,
-                    instead=there, watcher=watcher,
+                    instead=cluster.instead(reading.spool_id(self.database()), self.places), watcher=watcher,
                 )  # fmt: skip
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise UsageError(f"workers must be a whole number of at least 1, not {workers!r}")
@@ -205,11 +203,9 @@ class Spool:
         self, database: Database, roots: Sequence[int] | None, settings: Settings, instead: Instead | None
     ) -> tuple[Runner, Pace]:
         pace = Pace(self.places.pace, self._clock)
-        resolved = resolve_job if instead is None else partial(_checked, instead.check)
-        courses = Courses(database, roots, settings.workers, resolved, pace, self._clock)
-        return Runner(
-            database, secrets.token_hex(16), courses, pace, settings, self._clock, random.random, instead
-        ), pace  # fmt: skip
+        resolved = resolver(instead.check if instead is not None else None)
+        courses, nonce = Courses(database, roots, settings.workers, resolved, pace, self._clock), secrets.token_hex(16)
+        return Runner(database, nonce, courses, pace, settings, self._clock, random.random, instead), pace
 
     def jobs(self) -> list[Job]:
         """All jobs with their counts, the oldest first."""
@@ -384,13 +380,6 @@ async def _watched(runner: Runner, watcher: Watcher | None) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await looking
         watcher(runner.snapshot())
-
-
-def _checked(check: Callable[[Task], None], job: Job) -> Task:
-    """The task of a job that is to run elsewhere, if it can. Expanding a job into its items is never done elsewhere."""
-    task = resolve_job(job)
-    check(task)
-    return task
 
 
 def _in_a_thread(call: Coroutine[Any, Any, RunReport]) -> RunReport:

@@ -294,11 +294,14 @@ def test_a_cluster_without_workers_ends_the_run(tmp_path: Path, monkeypatch: pyt
 def test_a_runner_that_dies_was_not_killed_by_what_ran_elsewhere(calm: Cluster, tmp_path: Path) -> None:
     with Spool(tmp_path / "spool.db") as spool:
         handle = spool.submit("far.py:wait", numbers(9, seconds=60), name="waiting", folder=calm.folder)
-        program = f"from respool.batch.spool import Spool; Spool({str(spool.places.database)!r}).run(workers={calm.address()!r})"
-        runner = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path)
-        wait_for(lambda: len(begun(calm.folder)) >= 2)
-        runner.kill()
-        runner.wait(DEADLINE)
+        program = "import sys; from respool.batch.spool import Spool; Spool(sys.argv[1]).run(workers=sys.argv[2])"
+        arguments = [sys.executable, "-c", program, str(spool.places.database), calm.address()]
+        runner = subprocess.Popen(arguments, cwd=tmp_path)
+        try:
+            wait_for(lambda: len(begun(calm.folder)) >= 2)
+        finally:
+            runner.kill()
+            runner.wait(DEADLINE)
         (calm.folder / "go").touch()
         spool.run([handle.id], workers=4)
         assert [item.state for item in handle.items()] == ["done"] * 9
