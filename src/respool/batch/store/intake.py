@@ -111,12 +111,16 @@ class Merge:
         row = database.one("job_by_id", job)
         self._generation = row[6] if row else 1
         self._stale = set(stale)
+        self._whole = tuple(stale)  # of these, the ones that still say what they hold
 
     def block(self, digest: str, start: int, rows: Sequence[Row], source: str) -> dict[Change, int]:
         """One transaction: take in the rows of a new block. Raises UsageError for a key that was there before."""
         with self.database.write():
+            self.database.many("void_block", [(stale,) for stale in self._whole])
             block = self.database.insert("insert_block", self.job, digest, start)
-            return self._rows(block, start, rows, source)
+            counts = self._rows(block, start, rows, source)
+        self._whole = ()
+        return counts
 
     def _rows(self, block: int, start: int, rows: Sequence[Row], source: str) -> dict[Change, int]:
         database, job = self.database, self.job

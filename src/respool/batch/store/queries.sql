@@ -270,6 +270,10 @@ UPDATE items SET position = position + ? WHERE block_id = ?;
 -- name: move_block
 UPDATE blocks SET start = ? WHERE id = ?;
 
+-- name: void_block
+-- Its items are about to stand in other blocks: if the submission ends here, the next may not take it for whole.
+UPDATE blocks SET digest = 'void:' || id WHERE id = ?;
+
 -- name: delete_block
 DELETE FROM blocks WHERE id = ?;
 
