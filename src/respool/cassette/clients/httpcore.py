@@ -11,9 +11,7 @@ from respool.cassette.model import Request, Response
 
 def patch(module: ModuleType) -> None:
     """Hook the pools of `module`, which is httpcore or httpcore2; its proxies are pools too."""
-    family = _Httpcore(module)
-    family.hook(module.ConnectionPool)
-    family.hook_async(module.AsyncConnectionPool)
+    _Httpcore(module).hook(module.ConnectionPool, module.AsyncConnectionPool)
 
 
 class _Httpcore(Family):

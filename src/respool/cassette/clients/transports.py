@@ -62,39 +62,48 @@ class Family(ABC):
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         return self.answer(response, raw, self.played_stream(pieces))
 
-    def hook(self, owner: type) -> None:
-        """Take what `owner`.handle_request is asked for through the open deck."""
+    def hook(self, owner: type, async_owner: type) -> None:
+        """Take what `owner`.handle_request and `async_owner`.handle_async_request are asked for through the open deck."""
+        replace(owner, "handle_request", self.deciding)
+        replace(async_owner, "handle_async_request", self.deciding_async)
 
-        def make(original: Method) -> Method:
-            def handle_request(transport: Any, request: Any) -> Any:
-                deck = open_deck()
-                if deck is None:
-                    return original(transport, request)
-                return drive(deck, _SyncCall(self, original, transport, request, list(request.stream)))
+    def deciding(self, original: Method) -> Method:
+        """A handle_request(transport, request) that asks the open deck first."""
 
-            return handle_request
+        def handle_request(transport: Any, request: Any) -> Any:
+            deck = open_deck()
+            if deck is None:
+                return original(transport, request)
+            return drive(deck, _SyncCall(self, original, transport, request, list(request.stream)))
 
-        replace(owner, "handle_request", make)
+        return handle_request
 
-    def hook_async(self, owner: type) -> None:
-        """The same for `owner`.handle_async_request."""
+    def deciding_async(self, original: Method) -> Method:
+        """The same for handle_async_request."""
 
-        def make(original: Method) -> Method:
-            async def handle_async_request(transport: Any, request: Any) -> Any:
-                deck = open_deck()
-                if deck is None:
-                    return await original(transport, request)
-                pieces = [piece async for piece in request.stream]
-                return await drive_async(deck, _AsyncCall(self, original, transport, request, pieces))
+        async def handle_async_request(transport: Any, request: Any) -> Any:
+            deck = open_deck()
+            if deck is None:
+                return await original(transport, request)
+            pieces = [piece async for piece in request.stream]
+            return await drive_async(deck, _AsyncCall(self, original, transport, request, pieces))
 
-            return handle_async_request
-
-        replace(owner, "handle_async_request", make)
+        return handle_async_request
 
 
 def texts(headers: list[tuple[bytes, bytes]]) -> Headers:
     """Headers as the tape has them."""
     return tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])
+
+
+def read_already(answer: Any, tee: Tee) -> bool:
+    """Whether an answer was made of a whole body (a foreign transport's may be); `tee` has then seen it."""
+    if not getattr(answer, "is_stream_consumed", False):
+        return False
+    for piece in answer.stream:
+        tee.feed(piece)
+    tee.end()
+    return True
 
 
 class _Call:
@@ -135,7 +144,8 @@ class _SyncCall(_Call):
             self._request.stream = stream
 
     def teed(self, answer: Any, tee: Tee) -> Any:
-        answer.stream = self._family.teed_stream(answer.stream, tee, self._family)
+        if not read_already(answer, tee):
+            answer.stream = self._family.teed_stream(answer.stream, tee, self._family)
         return answer
 
     def dropped(self, answer: Any) -> None:
@@ -154,7 +164,8 @@ class _AsyncCall(_Call):
             self._request.stream = stream
 
     def teed(self, answer: Any, tee: Tee) -> Any:
-        answer.stream = self._family.teed_async_stream(answer.stream, tee, self._family)
+        if not read_already(answer, tee):
+            answer.stream = self._family.teed_async_stream(answer.stream, tee, self._family)
         return answer
 
     async def dropped(self, answer: Any) -> None:
