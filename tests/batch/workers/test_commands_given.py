@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from respool.batch.declaration import Mode, Task
 from respool.batch.model import Failed, Kind
 from respool.batch.workers.commands import fill, preflight
-from respool.errors import TaskNotFound, UsageError
+from respool.errors import RespoolError, TaskNotFound, UsageError
 
 ONE = attempt()
 
@@ -152,11 +152,16 @@ def test_fill_is_exact(pieces: list[tuple[str, str | None]], key: str, data: Any
 def test_preflight_passes(tmp_path: Path) -> None:
     (tmp_path / "tool").write_text("#!/bin/sh\n")
     (tmp_path / "tool").chmod(0o755)
+    refused = []
     for job in (
         task("sh", "{}"), task("{}"), task("./tool", cwd=str(tmp_path)), task("tool", env=(("PATH", str(tmp_path)),)),
         task("sh", cwd="{}"),
     ):  # fmt: skip
-        preflight(job)
+        try:
+            preflight(job)
+        except RespoolError as error:
+            refused.append(error)
+    assert refused == []
 
 
 def test_preflight_refuses(tmp_path: Path) -> None:

@@ -328,8 +328,13 @@ def test_close_ends_everything_and_reports_it(implementation: Implementation, tm
 
 def test_close_before_anything_began(implementation: Implementation, tmp_path: Path) -> None:
     async def play(bench: Bench) -> None:
-        for _ in range(3):
-            bench.put("echo")
+        attempts = [bench.put("echo") for _ in range(3)]
+        await bench.workers.close()
+        assert list(bench.outcomes()) == attempts
+        closed = Interrupted("the workers were closed")
+        for attempt, outcome in bench.outcomes().items():
+            assert outcome in (closed, Done(attempt.payload)), "a thread may have been quicker"
+        assert await bench.outcome(bench.put("echo")) == closed
 
     scenario(implementation, tmp_path, play)
 
@@ -377,5 +382,11 @@ def test_exactly_once_in_a_storm(implementation: Implementation, tmp_path: Path,
             for attempt in attempts:
                 bench.workers.interrupt(attempt, "the end")
             await bench.all_done()
+        else:
+            await bench.workers.close()
+        outcomes = bench.outcomes()  # fails if one was reported twice
+        assert set(outcomes) == set(attempts)
+        hanging = [attempt for attempt in attempts if "started" in attempt.payload]
+        assert all(isinstance(outcomes[attempt], Interrupted) for attempt in hanging)
 
     scenario(implementation, tmp_path, play, size=3)

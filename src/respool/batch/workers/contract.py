@@ -16,16 +16,24 @@ Note = Callable[[Attempt, str], None]
 
 
 class Workers(Protocol):
-    """A place where attempts run. All methods are called on the runner's event loop and return at once, but `close`."""
+    """A place where attempts run. All methods are called on the runner's event loop and return at once, but `close`.
+
+    What an attempt sets in context variables no other attempt sees.
+    """
 
     def put(self, attempt: Attempt, task: Task) -> None:
-        """Run this attempt as soon as a place is free. Its outcome arrives through the report callback."""
+        """Run this attempt as soon as a place is free, in the order of the calls. Its outcome arrives through the report
+        callback; after `close` that is Interrupted."""
 
     def interrupt(self, attempt: Attempt, reason: str) -> None:
-        """End this attempt now; it reports Interrupted(reason), or its own outcome if it had just finished."""
+        """End this attempt now; it reports Interrupted(reason), or its own outcome if it had just finished.
+
+        An attempt that was never put, or has reported, is no error.
+        """
 
     async def close(self) -> None:
-        """End everything that still runs (it reports Interrupted) and free all processes and threads."""
+        """End everything that still runs (it reports Interrupted) and free all processes and threads. A second call does
+        nothing."""
 
     def pids(self) -> dict[int, int]:
-        """Process groups now in use: pid → start time in clock ticks (see ProcessId in commands.py); may be empty."""
+        """Process groups now in use, as pid → start time: a remains.ProcessId each. May be empty."""

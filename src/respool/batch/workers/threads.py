@@ -2,6 +2,9 @@
 
 The threads are daemons: a task that hangs does not keep the program from ending. A running thread cannot be stopped;
 an interrupted one is left to finish unheard, and another takes its place.
+
+Unlike lanes (lanes.py), a thread takes its next attempt itself: asking the event loop for it costs several times what
+a quick one takes.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from respool.batch.execute import try_sync
 from respool.batch.model import Attempt, Interrupted, Outcome
 from respool.batch.places import Places
 from respool.batch.workers.contract import Note, Report
+from respool.batch.workers.lanes import CLOSED
 
 PATIENCE = 0.5  # seconds that close() waits for idle threads, all together, to end
 
@@ -50,6 +54,9 @@ class ThreadWorkers:
 
     def put(self, attempt: Attempt, task: Task) -> None:
         self._loop = asyncio.get_running_loop()
+        if self._closed:
+            self._loop.call_soon(self._report, attempt, CLOSED)
+            return
         job = _Job(attempt, task)
         self._open[attempt.item, attempt.number] = job
         self._jobs.put(job)
@@ -72,7 +79,7 @@ class ThreadWorkers:
         threads, self._threads = self._threads, set()
         for job in [job for job in self._open.values() if not job.answered]:
             job.answered = True
-            self._answer(job, Interrupted("the workers were closed"))
+            self._answer(job, CLOSED)
         await asyncio.sleep(0)  # what was interrupted a moment ago reports through the loop
         for _ in threads:
             self._jobs.put(None)
