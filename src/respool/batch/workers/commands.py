@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import marshal
 import os
 import shutil
@@ -29,8 +28,6 @@ from respool.files import private_folder, write_atomic
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 OUTPUT_CAP = 64 * 1024 * 1024  # bytes of a command's output that are kept
 _SHIM = str(Path(__file__).absolute().with_name("shim.py"))
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_ROOM = 5.0  # seconds after which a full disk is tried again
 _PATIENCE = 3.0  # seconds beyond the grace time in which a living shim has ended its command
 
 
