@@ -15,8 +15,8 @@ from respool.cassette.matching import Matching
 from respool.cassette.recording import Conditions, mode_named
 from respool.errors import UsageError
 from respool.pytest_plugin.settings import Settings, settings_of
+from respool.pytest_plugin.using import SCOPES, use
 
-SCOPES = {"function": "cassette", "class": "class_cassette", "module": "module_cassette", "session": "session_cassette"}
 _OWN = (
     "mode", "scope", "match", "redact", "without", "allow_status", "keep_failures", "repeats", "unplayed",
     "block_network", "allowed_hosts",
@@ -44,24 +44,6 @@ def prepare(items: Sequence[pytest.Item]) -> None:
             use(item, name)
     if complaints:
         raise pytest.UsageError("\n".join(complaints))
-
-
-def use(item: pytest.Item, fixture: str) -> None:
-    """Let a test use a fixture as if it had asked for it.
-
-    Before its own function-scoped fixtures, behind those of wider scopes: these outlive one test's cassette.
-    """
-    if isinstance(item, pytest.Function) and fixture not in item.fixturenames:
-        item.fixturenames.insert(0 if fixture in tuple(SCOPES.values())[1:] else _place(item), fixture)
-
-
-def _place(item: pytest.Function) -> int:
-    definitions = item._fixtureinfo.name2fixturedefs
-    for place, fixture in enumerate(item.fixturenames):
-        found = definitions.get(fixture)
-        if found is None or found[-1].scope == "function":
-            return place
-    return len(item.fixturenames)
 
 
 def _options(node: pytest.Item | pytest.Collector) -> dict[str, Any]:

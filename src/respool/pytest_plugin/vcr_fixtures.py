@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from respool.pytest_plugin import FAILURES
+from respool.pytest_plugin.using import use
 
 MARKS = (
     "vcr(*also, **options): play this test's HTTP requests from a cassette, with vcrpy's options",
@@ -44,8 +45,6 @@ class VcrMarks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Insert the fixtures, the network's first."""
-        from respool.pytest_plugin.marks import use
-
         everywhere = config.getoption("--block-network")
         for item in items:
             if item.get_closest_marker("vcr") is not None:
