@@ -108,8 +108,9 @@ class Recording:
         if given.also:
             behind = [interaction for path in given.also for interaction in self._library.load(path).interactions]
             tape = replace(tape, interactions=(*tape.interactions, *behind))
+        self._redaction = _redaction(given.redact, given.without)
         deck = Deck(
-            tape, given.matching, _redaction(given.redact, given.without), given.mode, name=str(self.path), test=self.test,
+            tape, given.matching, self._redaction, given.mode, name=str(self.path), test=self.test,
             command=self.command, repeats=given.repeats, keep_failures=given.keep_failures, throttle=given.throttle,
         )  # fmt: skip
         self._opened = Opened(deck, everywhere=everywhere)
@@ -166,8 +167,8 @@ class Recording:
         # Twice: what is collected from a later interaction (a token that a login hands out) also stands in earlier ones.
         fresh = closed.fresh
         for _ in range(2):
-            fresh = tuple(deck.redaction.interaction(interaction) for interaction in fresh)
-        found = leaks.check(fresh, deck.redaction.secrets)
+            fresh = tuple(self._redaction.interaction(interaction) for interaction in fresh)
+        found = leaks.check(fresh, self._redaction.secrets)
         if found:
             raise SecretFound(
                 f"{len(found)} secret(s) would be written: " + "; ".join(str(leak) for leak in found[:5]),

@@ -143,7 +143,7 @@ class VCR:
         transformer, folder = of("path_transformer"), of("cassette_library_dir")
 
         def transformed(path: Any) -> str:
-            text = os.fspath(transformer(path) if transformer else path)
+            text: str = os.fspath(transformer(path) if transformer else path)
             if folder and not text.startswith(os.fspath(folder)):
                 text = os.path.join(os.fspath(folder), text)
             return text
