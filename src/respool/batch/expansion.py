@@ -50,6 +50,13 @@ class Expander:
             function=make_items,
         )  # fmt: skip
 
+    def is_overtaken(self, attempt: Attempt) -> bool:
+        """Whether this attempt made items of results that are no longer the parent's: they are made again."""
+        if not is_expansion(attempt.key):
+            return False
+        item = next(reading.items(self._database, attempt.job, key=attempt.key), None)
+        return item is not None and item.payload != json.loads(attempt.payload)
+
     def continue_from_store(self, course: Course) -> None:
         """Act on what became of `@items`: take in the items, skip the job, or end it as failed."""
         job, now = course.job.id, self._clock.now()

@@ -284,6 +284,8 @@ class Runner:
 
     def _judge(self, attempt: Attempt, outcome: Outcome, now: int) -> Settled:
         course = self.courses.of(attempt.job)
+        if self._expander.is_overtaken(attempt):
+            self.courses.changed_items.add(attempt.item)
         standing = self.courses.standings.pop(attempt.item)
         verdict = settle(standing, attempt.number, outcome, course.task.retry, now, self._chance())
         dropped = self.courses.dropped.get(attempt.item)
