@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import time
+from collections.abc import Callable
+
 from program import Folder
+
+from respool.batch.places import Places
+from respool.files import FileLock
 
 RUN = ("run", "tasks.py:square", "--items", "items.jsonl")
 
@@ -57,3 +64,20 @@ def test_a_job_whose_results_are_used_stays(folder: Folder) -> None:
     assert folder.run("jobs", "prune", "--older", "0s", "--yes", "--json", code=0).data["jobs"] == [1]
     folder.run(*RUN, code=0)
     assert folder.calls == ["a", "b", "c"] * 2
+
+
+def test_ctrl_c_tells_how_far_it_was(folder: Folder, until: Callable[[Callable[[], bool]], None]) -> None:
+    folder.run(*RUN, code=0)
+    places = Places.at(folder.path / ".respool")
+    gate = FileLock(places.write_lock)
+    gate.acquire()  # somebody writes: the deleting waits for its turn
+    program = folder.start("jobs", "prune", "--older", "0s", "--yes")
+    until(lambda: not FileLock(places.owner_lock).is_free())
+    time.sleep(0.2)
+    program.send_signal(signal.SIGINT)
+    _, said = program.communicate(timeout=60)
+    gate.release()
+    assert program.returncode == 130
+    assert said.splitlines()[1] == "deleted 0 of 1 job; the others are as they were"
+    assert folder.states() == dict.fromkeys("abc", "done")
+    assert folder.run("jobs", "prune", "--older", "0s", "--yes", "--json", code=0).data["jobs"] == [1]

@@ -19,6 +19,8 @@ from respool.errors import SpoolBusy, UsageError
 from respool.files import FileLock
 from respool.phrases import counted
 
+EVERY = 2.0  # seconds between two words of progress
+
 
 @click.command("prune")
 @option("--older", required=True, metavar="DUR", help='What ended longer ago than this, such as "90d".')
@@ -53,13 +55,34 @@ def prune(older: str, dry_run: bool, yes: bool, spool: str | None, rehearsal: bo
             "a live runner holds the spool", where=str(places.database), why="it may be using what would be deleted",
             command="respool jobs prune, when it has ended",
         )  # fmt: skip
+    progress = _Progress(len(found.jobs))
     try:
         with open_spool(places, lock) as writer:
-            found = prune_spool(writer, before)
+            found = prune_spool(writer, before, progress)
+    except KeyboardInterrupt:
+        say(f"{progress}; the others are as they were")
+        raise
     finally:
         lock.release()
     say(f"deleted {_number(found)}")
     return _told(found, as_json, deleted=True)
+
+
+class _Progress:
+    """How far the deleting is: told every other second."""
+
+    def __init__(self, total: int) -> None:
+        self._done, self._total, self._told = 0, total, SYSTEM.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        self._done, self._total = done, total
+        now = SYSTEM.monotonic()
+        if now - self._told >= EVERY and done < total:
+            self._told = now
+            say(str(self))
+
+    def __str__(self) -> str:
+        return f"deleted {self._done} of {counted(self._total, 'job')}"
 
 
 def _number(found: Pruned) -> str:

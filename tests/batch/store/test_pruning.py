@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from respool.batch.spool import Spool
+from respool.batch.store import pruning
 from respool.batch.store.intake import Wishes
 from respool.batch.store.pruning import prunable, prune_spool
 from respool.batch.tasks import task
@@ -98,3 +99,26 @@ def test_old_sessions_go_with_their_last_try(spool: Spool) -> None:
         assert count("SELECT count(*) FROM sessions").fetchone() == (4,)
         prune_spool(spool.database(), FAR)
         assert count("SELECT count(*) FROM sessions").fetchone() == (1,)
+
+
+def test_a_kill_in_between_leaves_whole_jobs_and_the_same_call_goes_on(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "GROUP", 4)
+    told = []
+
+    def interrupt(done: int, total: int) -> None:
+        told.append((done, total))
+        if len(told) == 1:
+            raise KeyboardInterrupt
+
+    with spool:
+        for name in ("one", "two", "three", "four", "five"):
+            spool.submit(after, {"a": name, "b": name + "b"}, name=name).run()
+        with pytest.raises(KeyboardInterrupt):
+            prune_spool(spool.database(), FAR, interrupt)
+        assert [(job.name, job.total) for job in spool.jobs()] == [("three", 2), ("four", 2), ("five", 2)]
+        assert rows(spool)["items"] == rows(spool)["payloads"] == 6
+        prune_spool(spool.database(), FAR, interrupt)
+        assert told == [(2, 5), (2, 3), (3, 3)]
+        assert rows(spool)["jobs"] == rows(spool)["items"] == 0

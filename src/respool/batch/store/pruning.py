@@ -5,10 +5,18 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from respool.batch.store.connection import Database
+
+GROUP = 20_000  # tries to a transaction, or one job that has more
+STATEMENTS = (
+    "prune_archive", "prune_results", "prune_attempts", "prune_payloads", "prune_items", "prune_blocks", "prune_rules",
+    "prune_child_links", "prune_parent_links", "prune_staged", "prune_requests", "prune_job_events", "prune_job",
+)  # fmt: skip
+Progress = Callable[[int, int], None]
+"""Told (jobs that are deleted, of how many)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +43,28 @@ def prunable(database: Database, before: int) -> Pruned:
     return Pruned(jobs, tries, events, len(stays))
 
 
-def prune_spool(database: Database, before: int) -> Pruned:
-    """Delete it, one transaction a job, then the files of results and attempts. Only for the holder of the owner lock.
+def prune_spool(database: Database, before: int, progress: Progress | None = None) -> Pruned:
+    """Delete it, many small jobs to a transaction, then the files of results and attempts. Only for the holder of the
+    owner lock. `progress` is told after each transaction.
 
-    Killed in between, whole jobs are gone or there; files that no row names any more are the doctor's to remove.
+    Killed in between, whole jobs are gone or there, and the same call goes on; files that no row names any more are the
+    doctor's to remove.
     """
     found = prunable(database, before)
-    for job, _, _ in found.jobs:
-        files = [row[0] for row in database.all("result_files_of_job", job)]
-        tries = database.all("tries_of_job", job)
+    left = [job for job, _, _ in found.jobs]
+    while left:
+        group, tries, files = list[int](), list[tuple[int, int]](), list[str]()
+        while left and (not group or len(tries) < GROUP):
+            group.append(left.pop(0))
+            tries += [(row[0], row[1]) for row in database.all("tries_of_job", group[-1])]
+            files += [row[0] for row in database.all("result_files_of_job", group[-1])]
         with database.write():
-            for statement in (
-                "prune_archive", "prune_results", "prune_attempts", "prune_payloads", "prune_items", "prune_blocks",
-                "prune_rules", "prune_child_links", "prune_parent_links", "prune_staged", "prune_requests",
-                "prune_job_events", "prune_job",
-            ):  # fmt: skip
-                database.run(statement, job)
+            for job in group:
+                for statement in STATEMENTS:
+                    database.run(statement, job)
         _remove_files(database, tries, files)
+        if progress is not None:
+            progress(len(found.jobs) - len(left), len(found.jobs))
     superseded = _prune_tries(database, before)
     with database.write():
         for statement in ("prune_events", "prune_staged_of_done", "prune_done_requests", "prune_sessions"):
