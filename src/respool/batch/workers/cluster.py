@@ -17,7 +17,6 @@ import contextlib
 import itertools
 import secrets
 from collections.abc import Callable
-from concurrent.futures import CancelledError as Cancelled
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
@@ -79,14 +78,14 @@ class Placement(Executor):
         self._numbers = itertools.count()
         self._ends: dict[int, Exception] = {}
         self._changed = asyncio.Event()
-        self._seen_at = SYSTEM.monotonic()
+        self._empty_since: float | None = None
         client.subscribe_topic(self._topic, self._noted)
         self._watch = asyncio.run_coroutine_threadsafe(self._keep_looking(), self._loop)
 
     @property
     def deserted(self) -> bool:
         """Whether there has been no worker for a while."""
-        return SYSTEM.monotonic() - self._seen_at > CONNECT
+        return self._empty_since is not None and SYSTEM.monotonic() - self._empty_since > CONNECT
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
         return asyncio.run_coroutine_threadsafe(self._carry(function, arguments), self._loop)
@@ -108,17 +107,15 @@ class Placement(Executor):
         fetching.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return await asyncio.shield(fetching)  # cancelled itself, it would leave tasks behind that complain
-        except (asyncio.CancelledError, Cancelled) as error:
-            end = self._ends.pop(number, None)
-            if isinstance(error, asyncio.CancelledError):
-                self._client.loop.add_callback(sent.cancel)
-            raise end or error from None
+        except asyncio.CancelledError as error:
+            if fetching.done() and not fetching.cancelled() and fetching.exception() is None:
+                return fetching.result()  # it came in this very moment
+            self._client.loop.add_callback(sent.cancel)
+            raise self._ends.pop(number, error) from None
         except Exception as error:
-            if type(error).__name__ == "KilledWorker":
-                raise Died(f"the worker that ran it died: {error}") from None
-            if isinstance(error, Elsewhere):
-                self._lose(place.address)  # the next look finds out who is there now
-                raise Died(f"the worker that had it died: {error}") from None
+            if isinstance(error, Elsewhere) or type(error).__name__ == "KilledWorker":
+                self._lose(place)  # before a look notices; the next one finds who is there now
+                raise self._ends.pop(number, error) from error
             raise
         finally:
             place.sent.pop(number, None)
@@ -141,7 +138,7 @@ class Placement(Executor):
     async def _look(self) -> None:
         threads: dict[str, int] = await self._client.scheduler.ncores()
         for address in set(self._places) - set(threads):
-            self._lose(address)
+            self._lose(self._places[address])
         fresh = [address for address in threads if address not in self._places]
         if fresh:
             known = await self._client.scheduler.broadcast(msg={"op": "identity"}, workers=fresh, on_error="ignore")
@@ -149,18 +146,22 @@ class Placement(Executor):
                 self._places[address] = _Place(address, identity["id"], max(1, threads[address]))
             self._changed.set()
         if self._places:
-            self._seen_at = SYSTEM.monotonic()
+            self._empty_since = None
+        elif self._empty_since is None:
+            self._empty_since = SYSTEM.monotonic()
 
-    def _lose(self, address: str) -> None:
-        """A worker is gone. It runs what it gets in order: what is older than its threads are many had not begun."""
-        place = self._places.pop(address, None)
-        for position, (number, task) in enumerate(list(place.sent.items()) if place is not None else ()):
-            begun = place is not None and position < place.threads
-            self._ends[number] = (
-                Died(f"the worker {address} died while it ran this, or something beside it") if begun
-                else NotBegun(f"the worker {address} went away before it began")
-            )  # fmt: skip
-            task.cancel()
+    def _lose(self, place: _Place) -> None:
+        """A worker is gone. It began what it got in order: the oldest, as many as it has threads, may be what killed it."""
+        if self._places.get(place.address) is place:
+            del self._places[place.address]
+        for position, (number, task) in enumerate(place.sent.items()):
+            if number not in self._ends:
+                self._ends[number] = (
+                    Died(f"the worker {place.address} died while it ran this, or something beside it")
+                    if position < place.threads else NotBegun(f"the worker {place.address} went away before it began")
+                )  # fmt: skip
+                if task is not asyncio.current_task():
+                    task.cancel()
 
     def _noted(self, event: Any) -> None:
         item, number, text = event[1]
