@@ -289,7 +289,8 @@ class Runner:
         standing = self.courses.standings.pop(attempt.item)
         verdict = settle(standing, attempt.number, outcome, course.task.retry, now, self._chance())
         dropped = self.courses.dropped.get(attempt.item)
-        if dropped is None and course.cancelled and verdict.state is ItemState.PENDING:
+        again = verdict.state is ItemState.PENDING or attempt.item in self.courses.changed_items
+        if dropped is None and course.cancelled and again:
             dropped = "cancelled"
         if dropped is not None:
             verdict = Verdict(ItemState.CANCELLED, None, None, 0, standing)
