@@ -31,7 +31,7 @@ from respool.batch.store.salvage import salvage
 from respool.batch.tasks import resolve
 from respool.batch.upkeep import diagnose as diagnose_rows
 from respool.batch.upkeep import diagnose_files, unreadable
-from respool.batch.workers.commands import preflight
+from respool.batch.workers.command_line import preflight
 from respool.batch.workers.process_table import start_ticks
 from respool.batch.workers.remains import end_group, end_strays, stray
 from respool.clock import SYSTEM, Clock, local_time

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from respool.batch.declaration import Mode, Task
 from respool.batch.model import Failed, Kind
-from respool.batch.workers.commands import fill, preflight
+from respool.batch.workers.command_line import fill, preflight
 from respool.errors import RespoolError, TaskNotFound, UsageError
 
 ONE = attempt()
