@@ -6,7 +6,8 @@ deck's `exchange`. Adapters hold no decision.
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Generator
+from typing import Generic, Protocol, TypeAlias, TypeVar, cast
 
 from respool import clock
 from respool.cassette.codings import pieces_put_on, pieces_taken_off, put_on, taken_off
@@ -14,6 +15,7 @@ from respool.cassette.deck import Deck, Forward, Observed, Slot, Step, Wait
 from respool.cassette.model import Chunk, Failure, Headers, Interaction, Request, Response, header
 
 Answer = TypeVar("Answer")
+_Steps: TypeAlias = Generator[Step, Observed | None, Interaction | None]
 
 STREAMED = ("text/event-stream", "application/x-ndjson", "application/jsonl", "application/vnd.amazon.eventstream")
 """Content types whose chunks and their timing are kept: their readers see every piece by itself."""
@@ -157,29 +159,29 @@ class AsyncCall(_Call[Answer], Protocol):
 
 
 class _Trip(Generic[Answer]):
-    """One request on its way through a deck: all that the two drivers share."""
+    """One request on its way to the network: all that the two drivers share. `first` is the step that sent it there."""
 
-    __slots__ = ("_begun", "_call", "_deck", "_played", "_slot", "_steps", "answer")
+    __slots__ = ("_begun", "_call", "_deck", "_first", "_slot", "_steps", "answer")
 
-    def __init__(self, deck: Deck, call: _Call[Answer]) -> None:
+    def __init__(self, deck: Deck, call: _Call[Answer], steps: _Steps, first: Step) -> None:
         self._deck = deck
         self._call = call
-        self._steps = deck.exchange(call.request())
+        self._steps = steps
+        self._first: Step | None = first
         self._slot: Slot | None = None
         self._begun = (0, 0.0)
-        self._played: Interaction | None = None
         self.answer: Answer | None = None
 
     def advance(self) -> Step | None:
         """The deck's next step, None when it has decided."""
         try:
-            if self.answer is None:
+            step, self._first = self._first, None
+            if step is None and self.answer is None:
                 step = next(self._steps)
-            else:
-                head = self._call.head(self.answer)
+            elif step is None:
+                head = self._call.head(cast(Answer, self.answer))
                 step = self._steps.send(Observed(head.status, head.headers))
-        except StopIteration as end:
-            self._played = end.value
+        except StopIteration:
             return None
         if isinstance(step, Forward):
             self._slot = step.slot
@@ -199,17 +201,26 @@ class _Trip(Generic[Answer]):
 
     def result(self) -> Answer:
         """What the application gets."""
-        if self._played is not None:
-            return self._call.replayed(self._played)
-        assert self.answer is not None
+        answer = cast(Answer, self.answer)
         if self._slot is None:
-            return self.answer
-        return self._call.teed(self.answer, Tee(self._deck, self._slot, self._call.head(self.answer), self._begun))
+            return answer
+        return self._call.teed(answer, Tee(self._deck, self._slot, self._call.head(answer), self._begun))
+
+
+def _decided(steps: _Steps) -> Step | Interaction:
+    try:
+        return next(steps)
+    except StopIteration as end:
+        return cast(Interaction, end.value)  # a request that needs no step is answered
 
 
 def drive(deck: Deck, call: SyncCall[Answer]) -> Answer:
     """Take one call through its deck: play it, or send it and read along. Raises RequestNotRecorded."""
-    trip = _Trip(deck, call)
+    steps = deck.exchange(call.request())
+    first = _decided(steps)
+    if isinstance(first, Interaction):
+        return call.replayed(first)
+    trip = _Trip(deck, call, steps, first)
     while (step := trip.advance()) is not None:
         if isinstance(step, Wait):
             if (throttled := trip.taken()) is not None:
@@ -226,7 +237,11 @@ def drive(deck: Deck, call: SyncCall[Answer]) -> Answer:
 
 async def drive_async(deck: Deck, call: AsyncCall[Answer]) -> Answer:
     """As `drive`, for an asynchronous client."""
-    trip = _Trip(deck, call)
+    steps = deck.exchange(call.request())
+    first = _decided(steps)
+    if isinstance(first, Interaction):
+        return call.replayed(first)
+    trip = _Trip(deck, call, steps, first)
     while (step := trip.advance()) is not None:
         if isinstance(step, Wait):
             if (throttled := trip.taken()) is not None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from respool.cassette.clients.driving import Tee, wire
 from respool.cassette.clients.failures import failure_of
-from respool.cassette.model import Failure, Response
+from respool.cassette.model import Failure, Response, header
 
 EARLY_END = Failure("closed", "the connection was closed before the end of the body")
 
@@ -19,15 +19,17 @@ EARLY_END = Failure("closed", "the connection was closed before the end of the b
 class PlayedResponse(HTTPResponse):
     """An answer from the tape, its body read from memory; in chunked coding where it came so, in the recorded chunks.
 
+    `pairs` are its headers, in the order of the wire.
+
     >>> PlayedResponse(Response(200, "OK", headers=(("Content-Length", "2"),), body=b"hi"), "GET").read()
     b'hi'
     """
 
     def __init__(self, response: Response, method: str) -> None:
         # Not the parent's __init__: it wants a socket, and its `begin` would parse what is here already.
-        headers, pieces = wire(response)
+        self.pairs, pieces = wire(response)
         message = HTTPMessage()
-        for name, value in headers:
+        for name, value in self.pairs:
             message.set_raw(name, value)
         self.headers = self.msg = message
         self.status = self.code = response.status
@@ -35,12 +37,12 @@ class PlayedResponse(HTTPResponse):
         self.version = 10 if response.version == "HTTP/1.0" else 11
         self.debuglevel = 0
         self._method = method
-        self.chunked = (message.get("transfer-encoding") or "").lower() == "chunked"
+        self.chunked = (header(self.pairs, "transfer-encoding") or "").lower() == "chunked"
         self.chunk_left = None
         body: Any = BytesIO(chunked(pieces) if self.chunked else b"".join(pieces))
         self.fp = body
         bodyless = method == "HEAD" or response.status in (204, 304)
-        self.length = 0 if bodyless else None if self.chunked else sum(map(len, pieces))
+        self.length = 0 if bodyless else None if self.chunked else len(body.getbuffer())
         self.will_close = False
 
 

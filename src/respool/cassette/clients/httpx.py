@@ -35,7 +35,9 @@ def patch(module: ModuleType) -> None:
 class _Httpx(Family):
     def request(self, request: Any, body: bytes) -> Request:
         url = request.url
-        address = f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
+        address = str(url)
+        if "#" in address or "@" in address:  # neither a fragment nor credentials are sent in a URL
+            address = f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
         return Request(request.method, address, texts(request.headers.raw), body)
 
     def head(self, answer: Any) -> Response:

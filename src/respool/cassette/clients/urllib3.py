@@ -30,8 +30,10 @@ def patch(module: ModuleType) -> None:
     package = module.__name__.rpartition(".")[0]
     errors, answers = sys.modules[f"{package}.exceptions"], sys.modules[f"{package}.response"]
     version_2 = hasattr(answers, "BaseHTTPResponse")
-    options = frozenset(signature(answers.HTTPResponse.__init__).parameters)
-    client = _Client(errors, answers.HTTPResponse, answers.HTTPHeaderDict, options, version_2)
+    told = "version_string" in signature(answers.HTTPResponse.__init__).parameters
+    # Not the answer's own version: urllib3 tells the one that its connections speak.
+    version_text = {"version_string": "HTTP/1.1"} if told else {}
+    client = _Client(errors, answers.HTTPResponse, answers.HTTPHeaderDict, version_text, version_2)
 
     def make_request(original: Method) -> Method:
         def _make_request(pool: Any, conn: Any, method: str, url: str, **options: Any) -> Any:
@@ -61,7 +63,7 @@ class _Client(NamedTuple):
     errors: Any  # the module
     response: Any  # its class
     headers: Any  # its class
-    options: frozenset[str]  # the parameters of `response`
+    version_text: dict[str, str]  # what is given to `response` if it takes it
     version_2: bool  # 1.26 wraps an answer of http.client by itself, above our hook
 
 
@@ -136,16 +138,13 @@ class _Call:
         if not self._client.version_2:
             return answer
         client, given = self._client, self._options
-        options = {
-            "body": answer, "headers": client.headers(answer.headers.items()), "status": answer.status,
-            "version": answer.version, "version_string": getattr(self._conn, "_http_vsn_str", "HTTP/1.1"),
-            "reason": answer.reason,
-            "preload_content": given.get("preload_content", True), "decode_content": given.get("decode_content", True),
-            # What is on a tape is whole: the Content-Length of one that was edited is no broken connection.
-            "original_response": answer, "enforce_content_length": False,
-            "request_method": self._method, "request_url": self._url,
-        }  # fmt: skip
-        made = client.response(**{name: value for name, value in options.items() if name in client.options})
+        made = client.response(
+            answer, client.headers(answer.pairs), answer.status, answer.version,
+            reason=answer.reason, preload_content=given.get("preload_content", True),
+            decode_content=given.get("decode_content", True), original_response=answer,
+            enforce_content_length=given.get("enforce_content_length", True), request_method=self._method,
+            request_url=self._url, **client.version_text,
+        )  # fmt: skip
         made.retries = given.get("retries")
         made._connection = given.get("response_conn")
         made._pool = self._pool
