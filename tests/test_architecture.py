@@ -41,6 +41,11 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     "cassette/placing.py": ("cassette/test_library.py", "how a library writes, killed on its way too"),
     "cassette/tape.py": ("cassette/test_format.py", "it makes what the format's text says"),
     "cassette/stored_frames.py": ("cassette/test_codings.py", "a frame is right if the coding's own decoder reads it"),
+    **{
+        f"cassette/{name}.py": ("cassette/test_redaction.py", "a part of redaction, proven by what is redacted")
+        for name in ("redaction_rules", "sensitive_positions", "secret_shapes", "secret_values", "known_values", "json_text")
+    },
+    "cassette/edits.py": ("cassette/test_redaction.py", "chunks that follow the body are what they are for"),
     "batch/repairs.py": ("batch/test_upkeep.py", "a repair is proven by the finding that it ends"),
     "batch/model.py": ("batch/test_settle.py", "values; their legal moves are what verdicts are held against"),
     "batch/adopt.py": ("batch/test_crash.py", "only a killed runner leaves something to adopt"),

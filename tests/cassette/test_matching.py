@@ -86,7 +86,7 @@ def test_methods_differ_whatever_their_case() -> None:
     assert not same(Request("HEAD", "http://a/"), get("http://a/"))
 
 
-@pytest.mark.parametrize("url", ["", "not a url", "http://", "http://[::1", "http://a:port/", "http://a:99999999/", "?x", "*"])
+@pytest.mark.parametrize("url", ["", "not a url", "http://", "http://[::1", "http://a:port/", "http://a:999999/", "?x", "*"])
 def test_a_text_that_is_no_address_still_has_a_key(url: str) -> None:
     assert same(get(url), get(url))
     assert not same(get(url), get("http://other/"))
