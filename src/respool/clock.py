@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 MICROSECONDS = 1_000_000
+STEP = MICROSECONDS  # a wall clock that is behind by less was slewed, or read at another moment
 
 # Bound at import: a library that freezes time replaces the module's attributes, not what we hold.
 _clock_gettime_ns = time.clock_gettime_ns if hasattr(time, "clock_gettime_ns") else None
@@ -51,6 +52,38 @@ class SystemClock:
         from asyncio import sleep  # importing it costs 30 ms, and most processes never sleep here
 
         await sleep(max(0.0, seconds))
+
+
+class SteadyClock:
+    """A clock whose wall time never goes back: when the one behind is set back, time goes on from where it was, as the
+    monotonic clock tells it, until the other has caught up. Set forward, it follows.
+
+    >>> behind = FakeClock(now=0); steady = SteadyClock(behind)
+    >>> behind.set_back(3600); behind.advance(2); steady.now()
+    2000000
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last, self._last_monotonic = clock.now(), clock.monotonic()
+
+    def now(self) -> int:
+        monotonic = self._clock.monotonic()
+        expected = self._last + round((monotonic - self._last_monotonic) * MICROSECONDS)
+        wall = self._clock.now()
+        set_back = wall < expected - STEP
+        self._last = expected if set_back else max(wall, self._last)
+        self._last_monotonic = monotonic
+        return self._last
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
+
+    async def asleep(self, seconds: float) -> None:
+        await self._clock.asleep(seconds)
 
 
 class FakeClock:

@@ -106,6 +106,7 @@ class Runner:
                 await self._close()
 
     def _begin(self) -> None:
+        self._ledger.allow_for_a_clock_set_back(self.clock.now())
         self._ledger.begin_session(self._where or str(self.settings.workers), self.clock.now())
         reserve(self.database.places.reserve, RESERVE)  # without one, a full disk costs what is under way
 

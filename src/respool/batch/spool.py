@@ -36,7 +36,7 @@ from respool.batch.submission import Progress, apply, declaration_of, stage
 from respool.batch.tasks import resolve, stop_if_loading, task_of
 from respool.batch.workers.cluster import SCHEME, connect
 from respool.batch.workers.pool import Instead
-from respool.clock import SYSTEM, Clock, local_time
+from respool.clock import SYSTEM, Clock, SteadyClock, local_time
 from respool.errors import SpoolBusy, UsageError
 from respool.files import FileLock
 from respool.pace import Pace, check_limits
@@ -202,10 +202,10 @@ class Spool:
     def _runner(
         self, database: Database, roots: Sequence[int] | None, settings: Settings, instead: Instead | None
     ) -> tuple[Runner, Pace]:
-        pace = Pace(self.places.pace, self._clock)
+        pace, clock = Pace(self.places.pace, self._clock), SteadyClock(self._clock)  # limits go by the clock of all
         resolved = resolver(instead.check if instead is not None else None)
-        courses, nonce = Courses(database, roots, settings.workers, resolved, pace, self._clock), secrets.token_hex(16)
-        return Runner(database, nonce, courses, pace, settings, self._clock, random.random, instead), pace
+        courses, nonce = Courses(database, roots, settings.workers, resolved, pace, clock), secrets.token_hex(16)
+        return Runner(database, nonce, courses, pace, settings, clock, random.random, instead), pace
 
     def jobs(self) -> list[Job]:
         """All jobs with their counts, the oldest first."""

@@ -18,6 +18,7 @@ from respool.batch.settle import Settled, Standing, Streak
 from respool.batch.store.connection import Database
 from respool.batch.store.followups import end_if_finished
 from respool.canonical import digest
+from respool.clock import MICROSECONDS, STEP
 from respool.files import private_folder, write_atomic
 
 INLINE_RESULT = 64 * 1024
@@ -277,6 +278,15 @@ class Ledger:
                 "insert_session", self.nonce, os.getpid(), socket.gethostname(), workers, now
             )  # fmt: skip
         self.session = session
+
+    def allow_for_a_clock_set_back(self, now: int) -> None:
+        """If the last thing that happened lies in the future, the clock was set back since: waits do not grow by that."""
+        ahead = (self.database.one("latest_stamp") or (0,))[0] - now
+        if ahead > STEP:
+            with self.database.write():
+                self.database.run("bring_waits_back", now, ahead)
+                data = json.dumps({"seconds": round(ahead / MICROSECONDS, 3)})
+                self.database.run("insert_event", now, None, None, None, "clock_set_back", data)
 
     def end_session(self, ending: str, now: int) -> None:
         """Close this runner's session."""

@@ -71,6 +71,18 @@ WHERE id = ? AND state = 'pending';
 UPDATE items SET led_by = ?1, not_before = 4611686018427387904
 WHERE id = ?2 AND state = 'pending' AND EXISTS (SELECT 1 FROM items l WHERE l.id = ?1 AND l.state = 'running');
 
+-- name: latest_stamp
+-- Since the clock is known to have been set back. The very last events may be those of a submission after that.
+WITH recent AS (SELECT seq, at, type FROM events ORDER BY seq DESC LIMIT 1000)
+SELECT max(coalesce((SELECT max(at) FROM recent
+                     WHERE seq > coalesce((SELECT max(seq) FROM recent WHERE type = 'clock_set_back'), 0)), 0),
+           coalesce((SELECT started_at FROM sessions ORDER BY id DESC LIMIT 1), 0));
+
+-- name: bring_waits_back
+-- What waits until ?1 + x, as seen from the last event, waits until x from now.
+UPDATE items SET not_before = max(1, not_before - ?2)
+WHERE state = 'pending' AND not_before > ?1 AND not_before < 4611686018427387904;
+
 -- name: next_due
 SELECT min(not_before) FROM items
 WHERE job_id = ? AND state = 'pending' AND not_before > 0 AND not_before < 4611686018427387904;
