@@ -14,6 +14,8 @@ import pytest
 from respool.batch.places import Places
 from respool.batch.spool import Spool
 from respool.batch.workers.process_table import start_ticks
+from respool.clock import SYSTEM
+from respool.pace import Limit, Pace
 from spool_bench import (
     HERE,
     LARGE,
@@ -339,6 +341,46 @@ def test_a_torn_limit_counts_as_used_up(tmp_path: Path) -> None:
     assert codes(doctor(places)[1]) == ["BATCH_PROGRESS_CORRUPT"]
     assert doctor(places, "--fix")[0] == 0
     assert b'"lost":null' not in file.read_bytes().replace(b" ", b"")
+
+
+def test_a_torn_limit_that_nobody_names_is_mended_too(tmp_path: Path) -> None:
+    places = filled(tmp_path)
+    limit = Limit("another-spools", "3/hour")
+    with Pace(places.pace, SYSTEM) as pace:
+        pace.ended(pace.take([limit], 2).tokens)
+    (file,) = places.pace.glob("another-spools-*.pace")
+    file.write_bytes(file.read_bytes()[:-3])
+    code, fixed = doctor(places, "--fix")
+    assert (code, fixed["fixes"][0]["fixed"], fixed["diagnostics"]) == (0, True, [])
+    assert doctor(places)[0] == 0
+    with Pace(places.pace, SYSTEM) as pace:  # on the slow side: nothing is granted for one period
+        grant = pace.take([limit], 1)
+    assert grant.count == 0
+    assert grant.wait > 3500
+
+
+@pytest.mark.parametrize("fault", ["missing", "altered"])
+def test_a_file_that_a_command_produced(tmp_path: Path, fault: str) -> None:
+    (tmp_path / "items.jsonl").write_text('{"id": "a"}\n{"id": "b"}\n')
+    where = ["--spool", str(tmp_path / "spool.db")]
+    command = ["run", *where, "--items", str(tmp_path / "items.jsonl"), "--cwd", str(tmp_path), "--output", "{id}.out",
+               "--", "sh", "-c", "echo done > {id}.out"]  # fmt: skip
+    assert respool(*command).returncode == 0
+    places = Places.at(tmp_path / "spool.db")
+    assert doctor(places)[0] == 0
+    if fault == "missing":
+        (tmp_path / "a.out").unlink()
+    else:
+        (tmp_path / "a.out").write_text("something else")
+    code, seen = doctor(places)
+    (found,) = seen["diagnostics"]
+    assert (code, found["code"], found["fixable"]) == (1, f"{fault.upper()}_OUTPUT_FILE", True)
+    assert f"1 item (a): a file that it produced is {fault}" in found["message"]
+    assert doctor(places, "--fix")[0] == 0
+    assert states(places) == {"a": "pending", "b": "done"}
+    assert respool(*command).returncode == 0
+    assert (tmp_path / "a.out").read_text() == "done\n"
+    assert doctor(places)[0] == 0
 
 
 def test_a_repair_that_was_killed_is_completed(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ from respool.clock import SYSTEM, Clock, local_time
 from respool.errors import RespoolError, SpoolBusy, SpoolUnreadable, SpoolUnwritable, UsageError
 from respool.files import FileLock, remove_tree
 from respool.findings import Finding, Fix, Severity
-from respool.pace import Pace
+from respool.pace import start_anew
 from respool.phrases import counted
 
 GRACE = 2.0  # seconds between TERM and KILL for a process that nobody owns any more
@@ -286,7 +286,7 @@ def _repair(places: Places, finding: Finding, backup: Backup, clock: Clock) -> F
             if name == "end_processes":
                 return Fixed(finding.code, True, _end_processes(database))
             if name == "heal_pace":
-                return Fixed(finding.code, True, _heal_pace(database, arguments["files"], clock))
+                return Fixed(finding.code, True, _heal_pace(arguments["set_aside"], clock))
             if name == "interrupt" and (text := _adopt(database, clock)) is not None:
                 return Fixed(finding.code, True, text)
             with database.write():
@@ -317,22 +317,10 @@ def _end_processes(database: Database) -> str:
     return f"ended: {', '.join(ended) or 'none was left'}"
 
 
-def _heal_pace(database: Database, files: list[str], clock: Clock) -> str:
-    """Whoever opens a torn limit sets it aside and counts it as used up; a key that nobody names cannot be opened."""
-    keys: set[str] = set()
-    for job in reading.jobs(database):
-        keys.update(key for key, _ in job.settings.get("limits", ()))
-    with Pace(database.places.pace, clock) as pace:
-        for key in sorted(keys):
-            pace.closed(key)
-    left = [path for path in files if Path(path).exists() and path not in {
-        str(aside).rpartition(".unreadable-")[0] for aside in pace.set_aside}]  # fmt: skip
-    if left:
-        raise UsageError(
-            f"no job of this spool uses {', '.join(left)}", why="its limit heals when it is next used",
-            command=f"if nobody uses it any more: rm {' '.join(left)}",
-        )  # fmt: skip
-    return f"{len(files)} limits count as used up now and go on from there"
+def _heal_pace(files: list[str], clock: Clock) -> str:
+    for file in files:
+        start_anew(Path(file), clock.now())
+    return f"{counted(len(files), 'limit counts', 'limits count')} as used up now, and from there on as declared"
 
 
 def _salvage(places: Places, backup: Backup, clock: Clock) -> tuple[bool, str]:

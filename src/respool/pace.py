@@ -354,6 +354,15 @@ class Pace:
         return log
 
 
+def start_anew(file: Path, now: int) -> None:
+    """Put a limit in the place of a file that cannot be read: whoever uses it finds it used up at the instant `now`.
+
+    Which key it is of need not be known. Raises OSError if it cannot be written.
+    """
+    with FileLock(file.with_suffix(".lock")).hold():
+        write_atomic(file, SlidingLog("", lost=now).encode(), durable=False)
+
+
 def look_at_cooldown(folder: Path, key: str, now: int) -> tuple[float, str] | None:
     """What `Pace.closed` says at the instant `now`, but without touching anything: for whoever only looks."""
     try:

@@ -149,6 +149,8 @@ class SlidingLog:
         if first != _MAGIC + b"%08x" % zlib.crc32(body):
             raise ValueError("torn, or no pace file")
         log = cls(**{name: value for name, value in json.loads(header).items() if name in _HEADER})
+        if not log.key:  # written for a file that could not be read, by somebody who did not know whose it was
+            log.key, log.changed = key, True
         if log.key != key:
             raise ValueError(f"the pace file of {log.key!r}")
         log.instants.frombytes(runs[: len(runs) // 2])

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from respool.batch.digests import Digests
 from respool.batch.places import Places
 from respool.batch.store.connection import Database
 from respool.canonical import digest
@@ -195,6 +196,24 @@ def _result_files(database: Database) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def _outputs(database: Database) -> Iterator[Finding]:
+    """Files that commands declared and produced, and that are not what they were."""
+    digests = Digests(database)
+    bad: dict[str, list[Sequence[Any]]] = {"missing": [], "altered": []}
+    for row in database.each("check_outputs"):
+        found = [(path, digests.of(Path(path)) == digest) for path, _, digest in json.loads(row[4])]
+        if not all(intact for _, intact in found):
+            bad["altered" if all(Path(path).exists() for path, _ in found) else "missing"].append(row[:4])
+    for fault, rows in bad.items():
+        for job, subject, of_job in _by_job(rows):
+            reason = f"a file that it produced is {fault}"
+            yield _warning(
+                f"{fault.upper()}_OUTPUT_FILE", subject, f"{_count(of_job)}: {reason}",
+                "the same command makes it again; so does the next run after the fix",
+                Fix("rerun_items", {"job": job, "items": [row[2] for row in of_job], "reason": reason}),
+            )  # fmt: skip
+
+
 def _fault(path: Path, name: str) -> str | None:
     try:
         return None if digest(path.read_bytes().decode("utf-8")) == name else "altered"
@@ -229,6 +248,7 @@ def diagnose_files(database: Database, *, alive: bool) -> list[Finding]:
     found = [*_pace(places), *_space(places)]
     if alive:
         return found
+    found += _outputs(database)
     torn = [path for path in places.sessions.glob("*/*") if path.is_file() and not _has(path, "pid")]
     if torn:
         fix = Fix("set_aside", {"set_aside": [str(path) for path in torn]})
@@ -286,7 +306,7 @@ def _pace(places: Places) -> Iterator[Finding]:
         except (OSError, ValueError, KeyError, TypeError, IndexError):
             torn.append(path)
     if torn:
-        fix = Fix("heal_pace", {"files": [str(path) for path in torn]})
+        fix = Fix("heal_pace", {"set_aside": [str(path) for path in torn]})
         text = f"{_names(torn)} of the rate limits cannot be read; such a limit counts as used up at that moment"
         yield _warning(CORRUPT, str(places.pace), text, "the fix starts them anew, on the slow side", fix)
 

@@ -554,6 +554,11 @@ SELECT j.id, j.name, i.id, i.key, r.file FROM items i JOIN jobs j ON j.id = i.jo
 JOIN results r ON r.item_id = i.result_item AND r.number = i.result_attempt
 WHERE i.state IN ('done', 'cached') AND r.file IS NOT NULL ORDER BY i.id;
 
+-- name: check_outputs
+SELECT j.id, j.name, i.id, i.key, r.outputs FROM items i JOIN jobs j ON j.id = i.job_id
+JOIN results r ON r.item_id = i.result_item AND r.number = i.result_attempt
+WHERE i.state IN ('done', 'cached') AND r.outputs IS NOT NULL AND json_valid(r.outputs) ORDER BY i.id;
+
 -- name: check_result_json
 SELECT j.id, j.name, i.id, i.key FROM items i JOIN jobs j ON j.id = i.job_id
 JOIN results r ON r.item_id = i.result_item AND r.number = i.result_attempt
