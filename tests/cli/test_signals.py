@@ -39,6 +39,10 @@ def step(payload, context):
     return "x" * payload.get("size", 1)
 
 @task(mode="process")
+def walk(payload, context):
+    return step(payload, context)
+
+@task(mode="process")
 def hang(payload, context):
     log(f"+{context.key}")
     while not (HERE / "go").exists():
@@ -100,6 +104,26 @@ def test_ctrl_c_after_the_first_of_three(work: Folder, until: Until) -> None:
     runner.send_signal(signal.SIGINT)
     assert ended(runner)[0] == 130
     work.run(*RUN, code=0)
+    assert Counter(effects(work)) == Counter(["+k0", "-k0", "+k1", "-k1", "+k2", "-k2"])
+
+
+@pytest.mark.parametrize("task", ["step", "walk"])
+def test_three_items_and_ctrl_c_on_the_keyboard_after_the_first(work: Folder, until: Until, task: str) -> None:
+    """As a user does it: on a terminal, where Ctrl-C reaches every process of the command."""
+    many(work, 3, seconds=0.7)
+    run = ("run", f"work.py:{task}", "--items", "items.jsonl")
+    terminal = pexpect.spawn(PROGRAM, list(run), cwd=str(work.path), timeout=60, encoding="utf-8")
+    until(lambda: "-k0" in effects(work))
+    terminal.sendintr()
+    said = str(terminal.read())
+    terminal.close()
+    assert terminal.exitstatus == 130, said
+    assert "ended by SIGINT; the same command again goes on where it stopped" in said
+    done = [key for key, state in work.states().items() if state == "done"]
+    assert done[0] == "k0"
+    assert len(done) < 3
+    again = work.run(*run, code=0)
+    assert "3 done" in again.err
     assert Counter(effects(work)) == Counter(["+k0", "-k0", "+k1", "-k1", "+k2", "-k2"])
 
 
