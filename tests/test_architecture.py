@@ -45,6 +45,7 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
         f"cassette/{name}.py": ("cassette/test_redaction.py", "a part of redaction, proven by what is redacted")
         for name in ("redaction_rules", "sensitive_positions", "secret_shapes", "secret_values", "known_values", "json_text")
     },
+    "cassette/differences.py": ("cassette/test_nearest.py", "what a miss says"),
     "cassette/edits.py": ("cassette/test_redaction.py", "chunks that follow the body are what they are for"),
     "batch/repairs.py": ("batch/test_upkeep.py", "a repair is proven by the finding that it ends"),
     "batch/model.py": ("batch/test_settle.py", "values; their legal moves are what verdicts are held against"),
