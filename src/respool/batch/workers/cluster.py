@@ -111,14 +111,15 @@ class Placement(Executor):
             if fetching.done() and not fetching.cancelled() and fetching.exception() is None:
                 return fetching.result()  # it came in this very moment
             self._client.loop.add_callback(sent.cancel)
-            raise self._ends.pop(number, error) from None
+            raise self._ends.get(number, error) from None
         except Exception as error:
             if isinstance(error, Elsewhere) or type(error).__name__ == "KilledWorker":
                 self._lose(place)  # before a look notices; the next one finds who is there now
-                raise self._ends.pop(number, error) from error
+                raise self._ends.get(number, error) from error
             raise
         finally:
             place.sent.pop(number, None)
+            self._ends.pop(number, None)
             self._changed.set()
 
     async def _free_place(self) -> _Place:
