@@ -283,8 +283,10 @@ class Deck:
 
     def _stored(self, place: int) -> Request:
         """A recorded request in the form that is matched: rules that are newer than the tape hold for it too."""
-        stored = self.cassette.interactions[place].request
-        return self.redaction.request(stored) or stored
+        return self._form(self.cassette.interactions[place].request)
+
+    def _form(self, request: Request) -> Request:
+        return self.redaction.request(request) or request
 
     def missed(self, request: Request) -> RequestNotRecorded:
         """Remember a redacted request that nothing answers; returns the error that says so."""
@@ -292,14 +294,14 @@ class Deck:
 
         times = 1 + sum(1 for miss in self.misses if miss.request == request)
         error = nearest.explained(
-            request, self.cassette.interactions, self.matching, self._stored,
+            request, self.cassette.interactions, self.matching, self._form,
             name=self.name, times=times, command=self.command,
         )  # fmt: skip
         self.misses.append(Miss(request, str(error)))
         return error
 
     def _refused(self, request: Request, why: str) -> RequestNotRecorded:
-        redacted = self.redaction.request(request) or request
+        redacted = self._form(request)
         error = RequestNotRecorded(
             f"{redacted.method} {redacted.url} was sent after its cassette had been closed", where=self.name or None, why=why,
             command="end what runs in the background before the test ends, or give it a cassette of a wider scope",

@@ -18,6 +18,8 @@ from respool.cassette.clients.patches import restore_all
 
 ADAPTERS: dict[str, str] = {
     "aiohttp": "aiohttp",
+    "http.client": "http_client",
+    "urllib.request": "http_client",
     "httpcore": "httpcore",
     "httpcore2": "httpcore",
     "httpx": "httpx",

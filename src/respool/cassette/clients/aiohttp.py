@@ -8,6 +8,7 @@ connection whose protocol already has them, and everything above it is what it i
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from functools import partial
@@ -222,10 +223,17 @@ class _Call:
         module = self._client.module
         kinds = (
             (module.ConnectionTimeoutError, "connect_timeout"), (module.SocketTimeoutError, "read_timeout"),
-            (module.ClientSSLError, "tls"), (module.ClientConnectorError, "connect"),
-            (module.ServerDisconnectedError, "closed"), (module.ClientPayloadError, "protocol"),
+            (module.ClientSSLError, "tls"), (module.ClientConnectorDNSError, "name"),
+            (module.ClientConnectorError, "connect"), (module.ServerDisconnectedError, "closed"),
+            (module.ClientPayloadError, "closed"), (module.ClientResponseError, "protocol"),
         )  # fmt: skip
-        return failure_of(error, next((kind for type_, kind in kinds if isinstance(error, type_)), None))
+        failure = failure_of(error, next((kind for type_, kind in kinds if isinstance(error, type_)), None))
+        if failure is None:
+            return None
+        # What aiohttp says around it, its exceptions say again at playback.
+        below = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
+        told = (getattr(below, "strerror", None) or str(below)) if below is not None else getattr(error, "message", None)
+        return failure._replace(message=told) if isinstance(told, str) else failure
 
 
 async def _middleware(client: _Client, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -277,12 +285,23 @@ def _pieces(response: Response, method: str) -> Iterator[bytes]:
 def _exception(aiohttp: Any, request: Any, failure: Failure) -> Exception:
     """The exception that aiohttp raises for such a failure."""
     kind, message = failure
-    if kind in ("connect", "name", "tls"):
-        below = OSError(None, message)
-        type_ = {"connect": "ClientConnectorError", "name": "ClientConnectorDNSError", "tls": "ClientConnectorSSLError"}[kind]
-        return getattr(aiohttp, type_)(request.connection_key, below)  # type: ignore[no-any-return]
-    type_ = {
-        "connect_timeout": "ConnectionTimeoutError", "read_timeout": "SocketTimeoutError",
-        "write_timeout": "SocketTimeoutError", "protocol": "ClientPayloadError", "closed": "ServerDisconnectedError",
-    }[kind]  # fmt: skip
-    return getattr(aiohttp, type_)(message)  # type: ignore[no-any-return]
+    key, below = request.connection_key, OSError(None, message)
+    made: Exception
+    if kind == "tls" and "CERTIFICATE_VERIFY" in message:
+        made = aiohttp.ClientConnectorCertificateError(key, ssl.SSLCertVerificationError(1, message))
+    elif kind == "tls":
+        made = aiohttp.ClientConnectorSSLError(key, ssl.SSLError(1, message))
+    elif kind == "name":
+        made = aiohttp.ClientConnectorDNSError(key, below)
+    elif kind == "connect":
+        made = aiohttp.ClientConnectorError(key, below)
+    elif kind == "connect_timeout":
+        made = aiohttp.ConnectionTimeoutError(message)
+    elif kind == "protocol":
+        made = aiohttp.ClientResponseError(request.request_info, (), status=400, message=message)
+    elif kind == "closed":
+        made = aiohttp.ServerDisconnectedError(message)
+    else:
+        # The time for a whole request runs out without a word, that of a socket with some.
+        made = aiohttp.SocketTimeoutError(message) if message else TimeoutError()
+    return made
