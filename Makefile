@@ -36,8 +36,9 @@ check: $(DEV)  ## ruff, mypy --strict and the architecture
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
-crash: $(DEV)  ## the long kill torture (its short form is a part of `make test`)
-	KILLS=$${KILLS:-120} $(BIN)/python -m pytest -rA --timeout 3600 tests/crash
+crash: $(DEV)  ## the long kill torture and the long state machine (their short forms are a part of `make test`)
+	KILLS=$${KILLS:-120} MACHINE_EXAMPLES=$${MACHINE_EXAMPLES:-2000} \
+	  $(BIN)/python -m pytest -rA --timeout 3600 tests/crash tests/batch/test_state_machine.py
 
 bench: VENV = $(BENCH_VENV)
 bench: $(BENCH)  ## measure beside the peers, and save the figures with the machine's description
