@@ -40,6 +40,7 @@ def main() -> int:
     found["trials"] = rounds.trials(names, options.workers, {**found["skipped"], **found["broken"]})
     found["targets"] = _targets(options, found)
     found["seconds"] = round(time.perf_counter() - begin)
+    found["machine"]["load_after"] = machine.load()
     print(report.markdown(found))
     if options.quick:
         progress("quick: too few items for a figure worth quoting")
@@ -54,11 +55,11 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small counts, one round, nothing written")
-    parser.add_argument("--rounds", type=int, help="rounds of all contestants (default 5; quick: 1)")
+    parser.add_argument("--rounds", type=int, help="rounds of all contestants (default 3; quick: 1)")
     parser.add_argument("--only", metavar="NAME", help="contestants and measurements whose name holds NAME")
     parser.add_argument("--workers", type=int, default=4, help="workers of every contestant (default 4)")
     options = parser.parse_args()
-    options.rounds = options.rounds or (1 if options.quick else 5)
+    options.rounds = options.rounds or (1 if options.quick else 3)
     return options
 
 

@@ -29,7 +29,7 @@ def write(path: Path, found: Json) -> None:
 
 def markdown(found: Json) -> str:
     """The whole report of a run as Markdown."""
-    parts = [_machine(found["machine"], found["options"])]
+    parts = [_machine(found["machine"], found["options"], found["seconds"])]
     if found["targets"]:
         parts.append(_targets(found["targets"]))
     parts += [_rates(found["summary"], work, title) for work, title in (("noop", "No-op items"), ("1ms", "1 ms items"))]
@@ -46,15 +46,15 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
 
 
-def _machine(machine: Json, options: Json) -> str:
+def _machine(machine: Json, options: Json, seconds: float) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
     rows = [
         ["machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']:g} GB, {machine['system']}"],
         ["kernel, disk", f"{machine['kernel']}, {machine['file_system']}"],
         ["Python, SQLite", f"{machine['python']}, {machine['sqlite']}"],
         ["versions", versions],
-        ["load before the start", f"{machine['load_before']:g}"],
-        ["run", f"{machine['date']}: {options['rounds']} rounds, {options['workers']} workers"],
+        ["load before and after", f"{machine['load_before']:g}, {machine['load_after']:g}"],
+        ["run", f"{machine['date']}: {options['rounds']} rounds, {options['workers']} workers, {seconds / 60:.0f} minutes"],
     ]
     return _table(["", ""], rows)
 
