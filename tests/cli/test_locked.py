@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pexpect
 import pytest
-from program import Folder, Said
+from program import PROGRAM, Folder, Said
 
 Until = Callable[[Callable[[], bool]], None]
 
@@ -92,6 +93,20 @@ def test_it_waits_says_so_and_goes_on(work: Folder, until: Until) -> None:
     assert said.ended() == 0, said.text
     assert begun < 60
     assert "the spool can be written again" in said.text
+    check(work)
+
+
+def test_the_live_view_shows_it(work: Folder, until: Until) -> None:
+    terminal = pexpect.spawn(
+        PROGRAM, [part for part in RUN if part != "--no-tui"], cwd=str(work.path), timeout=60, encoding="utf-8"
+    )  # fmt: skip
+    until(lambda: effects(work)["k05"] > 0)
+    with locked(work):
+        terminal.expect_exact("waiting for up to 60 s, nothing is started meanwhile")
+    terminal.expect_exact("60 done")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
     check(work)
 
 
