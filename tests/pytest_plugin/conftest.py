@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
+import yaml
 
 # A run in this process forgets the modules that it imported; what patches classes may be there only once.
 import respool.cassette.leaks
@@ -17,8 +18,10 @@ import respool.cassette.nearest
 import respool.cassette.library
 import respool.cassette.recording
 import respool.pytest_plugin.tapes
+import respool.pytest_plugin.vcr_tapes
 
 assert httpx
+assert yaml
 assert respool.pytest_plugin.tapes
 pytest_plugins = ["pytester"]
 

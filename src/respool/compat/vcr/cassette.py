@@ -6,7 +6,7 @@ import copy
 import functools
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -346,7 +346,7 @@ class CassetteContextDecorator:
         if inspect.isgeneratorfunction(function):
 
             @functools.wraps(function)
-            def generated(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            def generated(*args: Any, **kwargs: Any) -> Any:
                 with self._named(function) as cassette:
                     return (yield from function(*given(cassette, args), **kwargs))
 
