@@ -45,6 +45,9 @@ class PlayedResponse(HTTPResponse):
         self.length = 0 if bodyless else None if self.chunked else len(body.getbuffer())
         self.will_close = False
 
+    def __del__(self) -> None:
+        """There is nothing to close, and the parent's way of closing costs as much as all the rest."""
+
 
 def chunked(pieces: list[bytes]) -> bytes:
     """`pieces` in chunked transfer coding, one chunk each.

@@ -188,11 +188,18 @@ def _origin(pool: Any) -> str:
 
 
 def _texts(headers: Any) -> Headers:
-    return tuple([(_text(name), _text(value)) for name, value in headers.items()])
+    if hasattr(headers, "lower_items"):  # of requests, whose items() looks each of them up again
+        items = zip(headers, (value for _, value in headers.lower_items()), strict=True)
+    else:
+        items = headers.items()
+    return tuple([
+        (name if name.__class__ is str else _text(name), value if value.__class__ is str else _text(value))
+        for name, value in items
+    ])  # fmt: skip
 
 
 def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("latin-1")  # botocore gives bytes
+    return str(value) if isinstance(value, str) else value.decode("latin-1")  # botocore gives bytes
 
 
 def _read(body: Any) -> tuple[bytes, Any]:
