@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 from respool.files import (
     FileLock,
     file_digest,
+    give_back,
     ignore_in_git,
     network_file_system,
     private_folder,
     remove_tree,
+    reserve,
     scratch_file,
     write_atomic,
 )  # fmt: skip
@@ -259,3 +261,20 @@ def test_a_block_that_raises_gives_the_lock_back(tmp_path: Path) -> None:
     with pytest.raises(KeyError), lock.hold():
         raise KeyError
     assert lock.is_free()
+
+
+def test_a_reserve_takes_the_disk_and_gives_it_back(tmp_path: Path) -> None:
+    place = tmp_path / "files" / "reserve"
+    assert reserve(place, 1 << 20)
+    assert reserve(place, 1 << 20), "one that a killed run has left is taken over"
+    assert place.stat().st_blocks * 512 >= 1 << 20, "really taken: no hole"
+    give_back(place)
+    give_back(place)
+    assert not place.exists()
+
+
+def test_a_reserve_that_does_not_fit_leaves_nothing(tmp_path: Path) -> None:
+    code = "from pathlib import Path; from respool.files import reserve; print(reserve(Path('reserve'), 1 << 20))"
+    limited = ["prlimit", "--fsize=65536", sys.executable, "-c", code]
+    assert subprocess.run(limited, cwd=tmp_path, capture_output=True, text=True, check=True).stdout == "False\n"
+    assert not list(tmp_path.iterdir())

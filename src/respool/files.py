@@ -94,12 +94,18 @@ def reserve(path: Path, size: int) -> bool:
         else:
             os.write(descriptor, bytes(size))
     except OSError:
-        path.unlink(missing_ok=True)
+        give_back(path)
         return False
     finally:
         if descriptor is not None:
             os.close(descriptor)
     return True
+
+
+def give_back(path: Path) -> None:
+    """Give back what `reserve` took, if it is there and can be."""
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def private_folder(folder: Path) -> Path:

@@ -29,7 +29,7 @@ from respool.batch.store.ledger import Ledger
 from respool.batch.workers.pool import Instead, Pool
 from respool.clock import MICROSECONDS, Clock
 from respool.errors import RespoolError, SpoolUnwritable
-from respool.files import reserve
+from respool.files import give_back, reserve
 from respool.pace import Pace, Token
 
 POLL = 0.2  # seconds between two looks at what others have written
@@ -359,11 +359,11 @@ class Runner:
         try:
             await self._patience.write(self._write_the_rest)
         except SpoolUnwritable as error:
-            self.database.places.reserve.unlink(missing_ok=True)
+            give_back(self.database.places.reserve)
             ended = [*self._arrived, *((entry.attempt, entry.outcome) for entry in self._judged)]
             raise unrecorded(error, *leave_receipts(self.database.places, self._spool, ended)) from error
         finally:
-            self.database.places.reserve.unlink(missing_ok=True)
+            give_back(self.database.places.reserve)
             self._notes.clear()
             with contextlib.suppress(SpoolUnwritable):  # its slots free themselves when this process has ended
                 self._pace.close()
