@@ -33,7 +33,9 @@ SHOWN_ONLY = {
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_page(page: Path, tmp_path: Path) -> None:
-    Reader(tmp_path, frozenset(SHOWN_ONLY)).read(page.relative_to(PROJECT).as_posix(), page.read_text(encoding="utf-8"))
+    name, text = page.relative_to(PROJECT).as_posix(), page.read_text(encoding="utf-8")
+    done = Reader(tmp_path, frozenset(SHOWN_ONLY)).read(name, text)  # stops with an error at what is not as shown
+    assert done == len(list(blocks(name, text)))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)

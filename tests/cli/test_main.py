@@ -66,3 +66,35 @@ def test_importing_the_program_is_light() -> None:
     code = "import sys; import respool.cli; print(*{'rich', 'sqlite3', 'tomllib', 'msgspec'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+USAGE = {
+    "--worker": ("run tasks.py:square --items items.jsonl --worker 3", "no option '--worker'; did you mean --workers?"),
+    "nothing close": ("run tasks.py:square --items items.jsonl --quick", "no option '--quick'\n"),
+    "a value is missing": ("run tasks.py:square --items items.jsonl --only", "respool run --help"),
+    "a command without the dashes": ("run --each *.py wc -l {}", "the command and its options go after --"),
+    "a program that is not there": ("run --each *.py -- nosuchprogram {}", "nosuchprogram"),
+    "on one line": ("completion", "Choose from: bash, zsh, fish\n"),
+}
+
+
+@pytest.mark.parametrize("case", USAGE)
+def test_a_slip_gets_one_short_answer(folder: Folder, case: str) -> None:
+    line, text = USAGE[case]
+    told = folder.run(*line.split(), code=2)
+    assert text in told.err
+    assert "did you mean one of" not in told.err.lower()
+    assert not (folder.path / ".respool").exists()
+
+
+def test_without_a_command_there_is_the_help(folder: Folder) -> None:
+    assert folder.run(code=2).err.startswith("Usage: respool")
+
+
+def test_options_before_a_subcommand_hold_for_it(folder: Folder) -> None:
+    folder.run("run", "tasks.py:square", "--items", "items.jsonl", "--spool", "x.db", code=0)
+    assert "no spool here" in folder.run("jobs", "list", code=2).err
+    assert "3 done" in folder.run("jobs", "--spool", "x.db", "list", code=0).out
+    assert folder.run("jobs", "--spool", "x.db", "--json", "show", "1", code=0).data["job"]["id"] == 1
+    assert "3 done" in folder.run("jobs", "--spool", "nowhere.db", "list", "--spool", "x.db", code=0).out
+    assert "no spool here" in folder.run("jobs", "--rehearsal", "--spool", "x.db", "list", code=2).err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 
 import pexpect
@@ -42,12 +43,37 @@ def test_everything_is_on_the_picture() -> None:
         assert part in text
 
 
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+
+
+def screen(text: str) -> list[str]:
+    """The lines that a terminal shows after it was sent `text`, as far as we use its language."""
+    lines, at = [""], 0
+    for word in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|\n|\r|[^\x1b\n\r]+", text):
+        if word == "\n":
+            at += 1
+            lines += [""] * (at + 1 - len(lines))
+        elif word.endswith("A") and word.startswith("\x1b"):
+            at = max(0, at - int(word[2:-1] or 1))
+        elif word == "\x1b[2K":
+            lines[at] = ""
+        elif word[0] not in "\x1b\r":
+            lines[at] += word
+    return lines
+
+
 def test_it_leaves_the_screen_as_it_was() -> None:
-    console = Console(file=io.StringIO(), width=80, force_terminal=True)
-    view = LiveView(console)
+    shown = io.StringIO()
+    view = LiveView(Console(file=shown, width=80, force_terminal=True))
     view.show(Snapshot(0, [JOB], False, None, "s"))
+    drawn = shown.getvalue()
     view.close()
+    assert any(JOB.name in line for line in screen(drawn))
+    assert "".join(screen(shown.getvalue())).strip() == "", "nothing of it is left"
+    assert [shown.getvalue().count(code) for code in (HIDE_CURSOR, SHOW_CURSOR)] == [1, 1]
+    before = shown.getvalue()
     view.close()
+    assert shown.getvalue() == before, "closing it again does nothing"
 
 
 @pytest.mark.parametrize("no_color", [False, True])

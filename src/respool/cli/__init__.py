@@ -14,7 +14,8 @@ import click
 
 from respool.cli.lazy import Lazy, LazyGroup
 from respool.cli.talk import ReaderGone, error_data, put_json, say
-from respool.errors import RespoolError
+from respool.errors import RespoolError, UsageError
+from respool.phrases import meant
 
 
 def _run() -> click.Command:
@@ -88,10 +89,11 @@ def _guarded(given: list[str]) -> int:
         return int(result) if isinstance(result, int) else int(Exit.DONE)
     except click.exceptions.Exit as done:
         return done.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        say(error.format_message())
+        return int(Exit.USAGE)
     except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        command = f"{context.command_path} --help" if context is not None else "respool --help"
-        return _told(RespoolError(error.format_message(), command=command), Exit.USAGE, as_json)
+        return _told(_usage(error, given), Exit.USAGE, as_json)
     except RespoolError as error:
         error.command = error.command and addressed(error.command, given)
         return _told(error, exit_of_error(error), as_json)
@@ -109,6 +111,19 @@ def _guarded(given: list[str]) -> int:
             command="run it again with RESPOOL_TRACEBACK=1 and report what it prints",
         )  # fmt: skip
         return _told(told, Exit.BUG, as_json)
+
+
+def _usage(error: click.ClickException, given: Sequence[str]) -> UsageError:
+    """click's complaint in our words: on one line, with the help of the command that was meant, and fewer guesses."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else " ".join(["respool", *given[:1]])
+    what = " ".join(error.format_message().split())
+    if isinstance(error, click.NoSuchOption):
+        close = meant(error.option_name, error.possibilities or ())
+        what = f"no option {error.option_name!r}" + (f"; did you mean {' or '.join(close)}?" if close else "")
+        if "--each" in given and "--" not in given:
+            what += "; the command and its options go after --"
+    return UsageError(what, command=f"{path} --help")
 
 
 def _told(error: RespoolError, code: int, as_json: bool) -> int:

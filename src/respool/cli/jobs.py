@@ -37,6 +37,9 @@ from respool.phrases import counted
 if TYPE_CHECKING:
     from respool.batch.spool import JobHandle
 
+NOTHING_TO_RETRY = "nothing to try again: no item that is meant has failed"
+
+
 def _show() -> click.Command:
     from respool.cli.jobs_show import show
 
@@ -189,7 +192,7 @@ def retry(
         if count is None:
             say(f"{job.name} #{job.id}: the live runner was asked to try them again")
         else:
-            told = f"{counted(count, 'item is', 'items are')} pending again" + (f"; {then}" if count else "")
+            told = f"{counted(count, 'item is', 'items are')} pending again; {then}" if count else NOTHING_TO_RETRY
             say(f"{job.name} #{job.id}: {told}")
         if as_json:
             put_json({"job": job.id, "items": count, "asked_live_runner": count is None})
@@ -211,7 +214,9 @@ def cancel(name: str, spool: str | None, rehearsal: bool, as_json: bool) -> int:
     with _handle(name, spool, rehearsal) as job:
         count = job.cancel()
         told = "the live runner was asked to end it"
-        if count is not None:
+        if count == 0:
+            told = "nothing was pending; it is ended as it stands"
+        elif count is not None:
             told = f"{counted(count, 'pending item is', 'pending items are')} cancelled"
         say(f"{job.name} #{job.id}: {told}")
         if as_json:
@@ -260,4 +265,6 @@ def jobs(ctx: click.Context, /, **given: Any) -> int:
     """Look at jobs and items; retry, cancel, watch, prune. Alone: the list."""
     if ctx.invoked_subcommand is None:
         return int(ctx.invoke(list_jobs, **given))
+    # What stands before the subcommand holds for it, unless it is said again there.
+    ctx.default_map = {ctx.invoked_subcommand: {name: value for name, value in given.items() if value}}
     return int(Exit.DONE)

@@ -9,9 +9,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from respool.batch.declaration import Mode
 from respool.batch.model import JobState
 from respool.batch.store.connection import Durability
 from respool.batch.store.reading import spool_id
+from respool.batch.workers.command_line import preflight
 from respool.cli import options, run_options
 from respool.cli.closing import close
 from respool.cli.line import wanted
@@ -96,12 +98,14 @@ class _Run:
 
     def go(self) -> int:
         job = wanted(self.line) if self.names_a_job else None
+        if job is not None and job.task.mode is Mode.COMMAND and self.rehearse is None and isinstance(self._hands(job), int):
+            preflight(job.task)
         if self.given["dry_run"] and job is not None:
             from respool.cli.dry import dry_run
 
             return dry_run(
                 job, self.wishes, options.places_of(self.given["spool"], rehearsal=self.rehearse is not None),
-                only=self.only, workers=self.workers or job.workers or self.usual_workers, as_json=self.given["as_json"],
+                only=self.only, workers=self._hands(job), as_json=self.given["as_json"],
             )  # fmt: skip
         from respool.batch.spool import Spool
 
@@ -119,7 +123,10 @@ class _Run:
             handle = self._submit(spool, job)
             if handle.stored_for_live_runner:
                 return self._stored(spool, handle)
-            return self._run(spool, [handle.id], self.workers or job.workers or self.usual_workers)
+            return self._run(spool, [handle.id], self._hands(job))
+
+    def _hands(self, job: Wanted) -> int | str:
+        return self.workers or job.workers or self.usual_workers
 
     def _submit(self, spool: Spool, job: Wanted) -> JobHandle:
         with contextlib.closing(job.open_source()) as source:
