@@ -11,7 +11,8 @@ from respool.batch.report import RunReport, summary
 
 JOB = Job(
     id=7, name="genes", task="m:f", version="1", settings={}, source={}, generation=1, created_at=0, updated_at=0,
-    sealed_at=1, ended_at=1, paused_at=None, paused_reason=None, resume_at=None, cancelled_at=None, skipped_reason=None, parent=None,
+    sealed_at=1, ended_at=1, paused_at=None, paused_reason=None, resume_at=None, cancelled_at=None, skipped_reason=None,
+    parent=None,
     counts={ItemState.FAILED: 1, ItemState.DONE: 97, ItemState.CACHED: 2, ItemState.SKIPPED: 0},
 )  # fmt: skip
 

@@ -98,6 +98,14 @@ def test_any_bytes_are_items_or_one_error_that_names_the_line(lines: list[bytes]
     assert outcome_of(lambda: jsonl(b"\n".join(given[:first_bad])))[1] is None
 
 
+def test_only_a_line_feed_ends_a_line() -> None:
+    """As the blocks are cut: else the lines of a block would not be the ones that it was cut from."""
+    data = b'{"key": "a",\r"v": 1}\n{"key": "b"}\r\n'
+    assert pairs(jsonl(data)) == [("a", {"key": "a", "v": 1}), ("b", {"key": "b"})]
+    with pytest.raises(UsageError, match=r"^item 3 "):
+        rows(jsonl(data + b"{"))
+
+
 @pytest.mark.parametrize(("line", "says"), [
     (b'{"a": NaN}', "NaN"), (b'{"a": 1, "a": 2}', "duplicate key 'a'"), (b"\xff", "utf-8"), (b"{", "Expecting"),
     (b'{"key": "a\\u0007"}', "control character"), (b'{"key": "@items"}', "respool's own"), (b'{"key": ""}', "empty"),

@@ -176,6 +176,16 @@ def test_what_is_unchanged_is_not_looked_at(desk: Desk) -> None:
     assert again.changes[Change.KEPT] < 40, "blocks that are the same are not read"
 
 
+def test_the_order_holds_when_there_is_no_room_left_between_blocks(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "cut", partial(cut, mask=0))  # every line is a block
+    items = [("first", 0), ("last", 0)]
+    for number in range(30):
+        items.insert(1, (f"k{number}", number))
+        report = desk.apply(items)
+        assert desk.held() == items
+        assert report.changes[Change.NEW] == (1 if number else 3)
+
+
 def test_another_version_is_other_work(desk: Desk) -> None:
     desk.apply({"a": 1})
     desk.finish_all()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from respool import Retry, SkipItem, Spool, task
 from respool.batch.model import ItemState
 from respool.batch.store import reading
+from respool.batch.store.followups import deliver_followups
 from respool.batch.store.intake import Declaration, Wishes, cancel, declare, open_job, retry
 from respool.errors import UsageError
 
@@ -155,6 +156,21 @@ def test_a_retry_is_of_the_kind_and_the_keys_that_were_asked_for(spool: Spool) -
     assert states(spool) == {"a": "pending", "b": "pending", "ok": "done"}
     assert {(item.failures, item.crashes) for item in reading.items(database, job)} == {(0, 0)}
     assert reading.job(database, job).ended_at is None
+
+
+def test_a_retry_takes_a_cancelled_job_up_again_but_for_what_was_cancelled(spool: Spool) -> None:
+    job = submit(spool, {"failed": "fail", "a": 1, "b": 2})
+    spool.run(at_most=2)
+    spool.job(job).then(work, on="success")
+    assert spool.job(job).cancel() == 1
+    assert spool.job(job).retry() == 1
+    spool.run()
+    assert CALLS == ["fail", 1, "fail"]
+    assert states(spool) == {"failed": "failed", "a": "done", "b": "cancelled"}
+    assert str(reading.job(spool.database(), job).state()) == "failed"
+    spool.database().connection.execute("UPDATE items SET state = 'skipped', kind = NULL WHERE key = 'failed'")
+    with spool.database().write():
+        assert deliver_followups(spool.database(), job, 5) == [], "a job of which something was cancelled is no success"
 
 
 def test_what_is_cancelled_ends_the_job_and_comes_back_with_the_next_submission(spool: Spool) -> None:

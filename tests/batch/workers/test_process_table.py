@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import psutil
@@ -20,15 +21,22 @@ NO_PID = 2**22 + 1  # above the highest number that Linux gives out
 
 @pytest.fixture
 def group() -> Iterator[subprocess.Popen[bytes]]:
-    """A process with a child, in a session of its own, whose name would confuse a careless reader of /proc."""
-    code = "import os, sys; pid = os.fork(); print(pid, flush=True) if pid else None; sys.stdin.read()"
+    """A process with a child in a session of its own, and a second child there that has made a group of its own."""
+    code = (
+        "import os, sys; pid = os.fork(); other = os.fork() if pid else 0\n"
+        "if pid and not other: os.setpgid(0, 0); print(flush=True)\n"
+        "sys.stdin.read()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code], start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
+        strangers = [pid for pid in all_pids() if (facts := process_facts(pid)) is not None and facts[1] == process.pid]
         yield process
         signal_group(process.pid, signal.SIGKILL)
+        for pid in strangers:
+            signal_group(pid, signal.SIGKILL)
 
 
 @linux
@@ -81,6 +89,9 @@ def test_a_groups_members_are_counted_until_the_last_is_gone(group: subprocess.P
     assert group_size(group.pid) == 1, "the child lives on, the zombie does not count"
     signal_group(group.pid, signal.SIGKILL)
     group.wait()
+    deadline = time.monotonic() + 30
+    while group_size(group.pid) and time.monotonic() < deadline:
+        time.sleep(0.01)  # a signal that was sent has not yet been obeyed
     assert group_size(group.pid) == 0
 
 

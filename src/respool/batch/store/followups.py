@@ -58,7 +58,7 @@ def deliver_followups(database: Database, job: int, now: int) -> list[int]:
 
 def _succeeded(database: Database, job: int) -> bool:
     """No item failed, and none was cancelled by somebody (withdrawn ones are no longer part of the job)."""
-    if (database.one("has_state", job, "failed") or (1,))[0]:
+    if (database.one("has_state", job, "failed") or (1,))[0] or (database.one("has_cancelled_items", job) or (1,))[0]:
         return False
     row = database.one("job_by_id", job)
     return row is not None and row[14] is None

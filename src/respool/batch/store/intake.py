@@ -244,6 +244,7 @@ def retry(database: Database, job: int, kind: str | None, keys: Sequence[str] | 
     if count:
         database.run("reopen_job", now, job)
         database.run("unpause_job", job)
+        database.run("uncancel_job", job)  # what was cancelled in it stays so; what is retried must be able to run
         database.run("insert_event", now, job, None, None, "job_retry", json.dumps({"items": count, "kind": kind}))
     return count
 

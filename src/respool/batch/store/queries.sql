@@ -231,6 +231,13 @@ UPDATE jobs SET skipped_reason = ?, sealed_at = coalesce(sealed_at, ?), ended_at
 -- name: cancel_job
 UPDATE jobs SET cancelled_at = ?, updated_at = ? WHERE id = ?;
 
+-- name: uncancel_job
+UPDATE jobs SET cancelled_at = NULL WHERE id = ?;
+
+-- name: has_cancelled_items
+-- Of those that are part of the job: what is withdrawn is none.
+SELECT EXISTS (SELECT 1 FROM items WHERE job_id = ? AND state = 'cancelled' AND reason = 'cancelled');
+
 -- name: cancel_items
 UPDATE items SET state = 'cancelled', reason = 'cancelled', not_before = 0, led_by = NULL, ended_at = ?
 WHERE job_id = ? AND state = 'pending';
@@ -594,7 +601,8 @@ WHERE r.done_at IS NULL AND (NOT json_valid(r.arguments) OR b.rows IS NOT NULL A
 SELECT j.id, j.name, r.task FROM jobs j JOIN rules r ON r.job_id = j.id
 WHERE j.ended_at IS NOT NULL AND (r.revision IS NULL OR r.revision <> j.revision)
   AND (r.run_on = 'finish'
-       OR j.cancelled_at IS NULL AND NOT EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state = 'failed'));
+       OR j.cancelled_at IS NULL AND NOT EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id
+            AND (i.state = 'failed' OR i.state = 'cancelled' AND i.reason = 'cancelled')));
 
 -- name: check_future_stamps
 SELECT (SELECT count(*) FROM events WHERE at > ?1)
