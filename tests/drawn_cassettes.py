@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -55,3 +57,17 @@ CASSETTES = st.builds(
     Cassette, st.lists(INTERACTIONS, max_size=3).map(tuple), at=st.integers(0, 2**53), writer=st.text(max_size=8),
     test=st.text(max_size=20), matching=DETAILS, extra=DETAILS,
 )  # fmt: skip
+
+
+def with_other_values(draw: Callable[[st.SearchStrategy[Any]], Any], document: Any, values: list[Any]) -> Any:
+    """A copy of `document` in which one to three values, wherever they are, were replaced by one of `values`."""
+    document = copy.deepcopy(document)
+    for _ in range(draw(st.integers(1, 3))):
+        holder = document
+        while isinstance(holder, (dict, list)) and holder:
+            key = draw(st.sampled_from(sorted(holder, key=str) if isinstance(holder, dict) else range(len(holder))))
+            if not isinstance(holder[key], (dict, list)) or not holder[key] or draw(st.booleans()):
+                holder[key] = copy.deepcopy(draw(st.sampled_from(values)))
+                break
+            holder = holder[key]
+    return document

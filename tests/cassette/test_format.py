@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drawn_cassettes import BODIES, CASSETTES, HEADERS
+from drawn_cassettes import BODIES, CASSETTES, HEADERS, with_other_values
 from respool.canonical import digest
 from respool.cassette import format as cassette_format
 from respool.cassette.model import Cassette, Chunk, Failure, Interaction, Request, Response
@@ -289,16 +289,8 @@ def test_a_mutated_file_is_a_cassette_or_unreadable(data: st.DataObject) -> None
 @settings(max_examples=150)
 @given(st.data())
 def test_a_document_with_other_values_is_a_cassette_or_unreadable(data: st.DataObject) -> None:
-    document = json.loads(TEXT)
-    values = st.sampled_from([None, True, -1, 0, 3, 0.5, "", "x", {}, [], {"x": 1}, ["x"]])
-    for _ in range(data.draw(st.integers(1, 3))):
-        holder: Any = document
-        while isinstance(holder, (dict, list)) and holder:
-            key = data.draw(st.sampled_from(sorted(holder) if isinstance(holder, dict) else range(len(holder))))
-            if data.draw(st.booleans()) or not isinstance(holder[key], (dict, list)) or not holder[key]:
-                holder[key] = data.draw(values)
-                break
-            holder = holder[key]
+    values = [None, True, -1, 0, 3, 0.5, "", "x", {}, [], {"x": 1}, ["x"]]
+    document = with_other_values(data.draw, json.loads(TEXT), values)
     assert "line 1, byte" in place_of_damage(json.dumps(document).encode())
 
 
