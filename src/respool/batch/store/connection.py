@@ -338,9 +338,11 @@ def _translated(where: str, doing: str = "written") -> Iterator[None]:
 def unwritable(error: OSError, where: str) -> SpoolUnwritable:
     """The error for a file or folder beside the database that cannot be written."""
     read_only = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    why = "the folder is read-only for this user" if read_only else "the disk, or a limit on it, does not take it"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        why = "no more files may be open (see ulimit -n)"
     return SpoolUnwritable(
-        f"the spool cannot be written: {error.strerror or error}", where=str(error.filename or where),
-        why="the folder is read-only for this user" if read_only else "the disk, or a limit on it, does not take it",
+        f"the spool cannot be written: {error.strerror or error}", where=str(error.filename or where), why=why,
         command="--spool A/WRITABLE/PATH" if read_only else _AGAIN,
     )  # fmt: skip
 

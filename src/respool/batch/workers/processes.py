@@ -20,12 +20,13 @@ from typing import Any
 
 from respool.batch.declaration import Task
 from respool.batch.execute import timed_out
-from respool.batch.model import Attempt, Failed, Kind, Outcome, outcome_from_data
+from respool.batch.model import Attempt, Failed, Kind, Later, Outcome, outcome_from_data
 from respool.batch.places import Places
 from respool.batch.workers.contract import Note, Report
 from respool.batch.workers.lanes import Lane, Lanes
 from respool.batch.workers.process_table import start_ticks
 from respool.batch.workers.receipt import read_receipt
+from respool.batch.workers.supervisor import SCARCE, SCARCITY
 from respool.batch.workers.worker_process import HEADER, frame
 
 PATIENCE = 1.0  # seconds that an idle worker gets to end by itself when the workers close
@@ -152,7 +153,8 @@ class ProcessWorkers(Lanes[_Lane]):
             try:
                 worker = await self._launch()
             except OSError as error:
-                return Failed(Kind.CRASHED, f"no worker process could be started: {error}")
+                why = f"no worker process could be started: {error}"
+                return Later(SCARCITY, why) if error.errno in SCARCE else Failed(Kind.CRASHED, why)
             if await worker.receive() is None:
                 code = await self._dismiss(worker)
                 return Failed(Kind.CRASHED, f"a worker process {_ending(code)} while it started; see its stderr")
