@@ -1,4 +1,4 @@
-"""respool: calls to slow, paid and rate-limited services, pushed through in durable batches.
+"""respool: calls to slow, paid and rate-limited services, recorded once, replayed exactly, pushed through in batches.
 
 The public names are loaded when they are first used: importing the package costs next to nothing.
 """
@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from respool.batch.report import RunReport
     from respool.batch.spool import JobHandle, Spool
     from respool.batch.tasks import task
-    from respool.errors import GiveUp, RespoolError, RetryLater, SkipItem
+    from respool.cassette.matching import Matching
+    from respool.cassette.recording import Recording, use_cassette
+    from respool.cassette.redaction import Env, Form, Header, Json, Query, Value
+    from respool.errors import GiveUp, RequestNotRecorded, RespoolError, RetryLater, SkipItem
     from respool.pace import Limit
 
 __all__ = [
-    "Breaker", "Context", "GiveUp", "JobHandle", "Limit", "RespoolError", "Retry", "RetryLater", "RunReport",
-    "SkipItem", "Spool", "task",
+    "Breaker", "Context", "Env", "Form", "GiveUp", "Header", "JobHandle", "Json", "Limit", "Matching", "Query",
+    "Recording", "RequestNotRecorded", "RespoolError", "Retry", "RetryLater", "RunReport", "SkipItem", "Spool", "Value",
+    "task", "use_cassette",
 ]  # fmt: skip
 
 _HOMES = {
@@ -26,7 +30,10 @@ _HOMES = {
     "JobHandle": "respool.batch.spool", "RunReport": "respool.batch.report", "Spool": "respool.batch.spool",
     "Context": "respool.batch.context", "task": "respool.batch.tasks",
     "GiveUp": "respool.errors", "RespoolError": "respool.errors", "RetryLater": "respool.errors",
-    "SkipItem": "respool.errors", "Limit": "respool.pace",
+    "SkipItem": "respool.errors", "Limit": "respool.pace", "RequestNotRecorded": "respool.errors",
+    "Matching": "respool.cassette.matching",
+    "Recording": "respool.cassette.recording", "use_cassette": "respool.cassette.recording",
+    **dict.fromkeys(("Env", "Form", "Header", "Json", "Query", "Value"), "respool.cassette.redaction"),
 }  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from respool.cassette.matching import Matching
 from respool.cassette.model import Cassette, Failure, Headers, Interaction, Mode, Request, Response
 from respool.errors import RequestNotRecorded
 
+__tracebackhide__ = True  # a miss is shown where the application made the request
+
 
 class Wait(NamedTuple):
     """The driver is to sleep `seconds`, and then to go on."""

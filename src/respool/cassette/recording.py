@@ -110,7 +110,7 @@ class Recording:
             tape = replace(tape, interactions=(*tape.interactions, *behind))
         self._redaction = _redaction(given.redact, given.without)
         deck = Deck(
-            tape, given.matching, self._redaction, given.mode, name=str(self.path), test=self.test,
+            tape, given.matching, self._redaction, given.mode, name=_shown(self.path), test=self.test,
             command=self.command, repeats=given.repeats, keep_failures=given.keep_failures, throttle=given.throttle,
         )  # fmt: skip
         self._opened = Opened(deck, everywhere=everywhere)
@@ -286,6 +286,14 @@ def complain(figures: Figures, unplayed: str) -> None:
             where=figures.name, why="unplayed='fail' was asked for",
             command="record the cassette again, or remove what is no longer asked for",
         )  # fmt: skip
+
+
+def _shown(path: Path) -> str:
+    """Relative where it is below the working folder, as people type it."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
 
 
 def _statuses_allowed(fresh: Sequence[Interaction], allowed: frozenset[int] | None, where: str) -> None:

@@ -22,6 +22,8 @@ from respool.cassette.clients.patches import Method, replace
 from respool.cassette.codings import listed
 from respool.cassette.model import Failure, Interaction, Request, Response, header
 
+__tracebackhide__ = True  # a miss is shown where the application made the request
+
 _DECODED_BY_AIOHTTP = ("gzip", "deflate", "br", "zstd")
 _script: ContextVar[Response | None] = ContextVar("respool_aiohttp_script", default=None)
 

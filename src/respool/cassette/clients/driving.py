@@ -14,6 +14,8 @@ from respool.cassette.codings import pieces_put_on, pieces_taken_off, put_on, ta
 from respool.cassette.deck import Deck, Forward, Observed, Slot, Step, Wait
 from respool.cassette.model import Chunk, Failure, Headers, Interaction, Request, Response, header
 
+__tracebackhide__ = True  # a miss is shown where the application made the request
+
 Answer = TypeVar("Answer")
 _Steps: TypeAlias = Generator[Step, Observed | None, Interaction | None]
 
@@ -41,10 +43,10 @@ def wire(response: Response) -> tuple[Headers, list[bytes]]:
 class Tee:
     """Reads along: the head of a real answer and the wire bytes of its body, as the application reads them.
 
-    The adapter calls `feed` for every piece (content-encoded, without transfer coding), then one of `end`, `cut` (closed
-    before its end: nothing is kept) and `fail`; the first of them counts. A tee that is forgotten gives its place up. A
-    body of a known length ends by itself with its last byte, one that cannot be (HEAD, 204) at once. A head with codings
-    says that its client has taken these off already: then the pieces are the decoded body's.
+    The adapter calls `feed` for every piece (content-encoded, without transfer coding), then one of `end`, `close` (by the
+    application, before its end), `cut` (nothing is kept) and `fail`; the first of them counts. A tee that is forgotten
+    gives its place up. A body of a known length ends by itself with its last byte, one that cannot be (HEAD, 204) at
+    once. A head with codings says that its client has taken these off already: then the pieces are the decoded body's.
     """
 
     __slots__ = (
@@ -60,7 +62,7 @@ class Tee:
         self._head = head
         self._started, begun = started
         self._last = clock.SYSTEM.monotonic()
-        self._seconds = self._last - begun
+        self._seconds = round(self._last - begun, 6)
         self._pieces: list[tuple[bytes, float]] = []
         self._streamed = (header(head.headers, "content-type") or "").partition(";")[0].strip().lower() in STREAMED
         self._done = False
@@ -102,6 +104,16 @@ class Tee:
                 chunks = ()
             answer = self._head._replace(body=body, codings=codings, chunks=chunks)
             self._deck.keep(self._slot, answer, self._started, self._seconds)
+
+    def close(self) -> None:
+        """The application wants no more. Of a stream of events what it read is kept, of anything else nothing.
+
+        (Who reads events stops at the last one, [DONE] or its like, and leaves the end of the body on the wire.)
+        """
+        if self._streamed and self._pieces:
+            self.end()
+        else:
+            self.cut()
 
     def cut(self) -> None:
         """The body was not read to its end. A second call does nothing."""

@@ -19,6 +19,8 @@ from respool.cassette.clients.layers import open_deck, recorded_above
 from respool.cassette.clients.patches import Method, replace
 from respool.cassette.model import Failure, Interaction, Request, Response
 
+__tracebackhide__ = True  # a miss is shown where the application made the request
+
 _STATE, _RESPONSE = "_HTTPConnection__state", "_HTTPConnection__response"
 _SENT, _IDLE = "Request-sent", "Idle"
 _UNSENT = "respool_unsent"  # on an exception: it came before the request had left

@@ -8,6 +8,8 @@ from typing import Any
 from respool.cassette.clients.transports import Family, texts
 from respool.cassette.model import Request, Response
 
+__tracebackhide__ = True  # a miss is shown where the application made the request
+
 
 def patch(module: ModuleType) -> None:
     """Hook the pools of `module`, which is httpcore or httpcore2; its proxies are pools too."""

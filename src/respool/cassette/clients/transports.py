@@ -15,6 +15,8 @@ from respool.cassette.clients.layers import open_deck, recorded_above
 from respool.cassette.clients.patches import Method, replace
 from respool.cassette.model import Failure, Headers, Interaction, Request, Response
 
+__tracebackhide__ = True  # a miss is shown where the application made the request
+
 _KINDS = (
     ("ConnectTimeout", "connect_timeout"), ("ReadTimeout", "read_timeout"), ("WriteTimeout", "write_timeout"),
     ("ConnectError", "connect"), ("RemoteProtocolError", "protocol"), ("ReadError", "closed"), ("WriteError", "closed"),
@@ -209,6 +211,11 @@ class _Teed:
         except Exception as error:
             self._tee.fail(self._family.failure(error))
             raise
+        except GeneratorExit:  # the application went away from its loop; `close` will come
+            raise
+        except BaseException:
+            self._tee.cut()
+            raise
         self._tee.end()
 
     def close(self) -> None:
@@ -220,7 +227,7 @@ class _Teed:
             if self._family.failure(error) is None:
                 raise  # a failure of the network is none here: nobody asked for the rest, and the tee has counted it
         finally:
-            self._tee.cut()
+            self._tee.close()
             self._stream.close()
 
 
@@ -241,6 +248,11 @@ class _TeedAsync:
         except Exception as error:
             self._tee.fail(self._family.failure(error))
             raise
+        except GeneratorExit:  # the application went away from its loop; `close` will come
+            raise
+        except BaseException:
+            self._tee.cut()
+            raise
         self._tee.end()
 
     async def aclose(self) -> None:
@@ -252,5 +264,5 @@ class _TeedAsync:
             if self._family.failure(error) is None:
                 raise  # as above
         finally:
-            self._tee.cut()
+            self._tee.close()
             await self._stream.aclose()

@@ -21,6 +21,8 @@ from respool.cassette.clients.layers import open_deck, recorded_above
 from respool.cassette.clients.patches import Method, replace
 from respool.cassette.model import Failure, Headers, Interaction, Request, Response
 
+__tracebackhide__ = True  # a miss is shown where the application made the request
+
 _TUNNEL = "respool_tunnel"  # on a connection: its tunnel is still to be opened
 _PORTS = {"http": 80, "https": 443}
 
