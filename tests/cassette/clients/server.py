@@ -13,6 +13,7 @@ import select
 import socket
 import socketserver
 import ssl
+import sys
 import threading
 import time
 import zlib
@@ -61,7 +62,9 @@ class Server(socketserver.ThreadingTCPServer):
         return connection, address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        """A client that went away is no news; anything else is."""
+        if not isinstance(sys.exc_info()[1], (OSError, ssl.SSLError)):
+            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):

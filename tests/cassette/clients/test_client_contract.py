@@ -178,6 +178,18 @@ def test_a_small_rest_is_read_for_the_tape_a_large_one_is_not(driver: Driver, pl
 
 
 @EACH
+def test_events_are_kept_as_far_as_they_were_read(driver: Driver, plain: Server) -> None:
+    """An application that has seen enough closes the stream, and leaves its end on the wire."""
+    plan = Plan((Call("/sse", read="part"),))
+    with deck_open(mode=Mode.FILL) as deck:
+        live = driver.run(plain.url, plan)
+    closed = deck.close()
+    assert (len(closed.fresh), closed.cut, closed.unfinished) == (1, 0, 0)
+    with no_network(), deck_open(Cassette(closed.fresh), Mode.REPLAY):
+        assert comparable(driver.run(plain.url, plan)) == comparable(live)
+
+
+@EACH
 def test_the_chunks_of_a_stream_are_kept_with_their_timing(driver: Driver, plain: Server) -> None:
     tape = recorded(driver, plain, Plan(calls("/sse", read="stream")))
     (interaction,) = tape.interactions

@@ -87,15 +87,17 @@ def test_an_import_that_fails_fails_as_before(tmp_path: Path) -> None:
     assert python(code, tmp_path).split() == ["broken", "broken"]
 
 
-@pytest.mark.parametrize("versions", ["urllib3-1.26"])
-def test_other_versions_pass_the_contract(versions: str) -> None:
-    """In a process of their own; `make test` has installed them."""
+@pytest.mark.parametrize(
+    ("versions", "file", "selected"),
+    [("urllib3-1.26", "test_client_contract.py", "urllib3 or requests"), ("kits", "check_kits.py", "test")],
+)
+def test_with_other_packages(versions: str, file: str, selected: str) -> None:
+    """In a process of their own, because they cannot stand beside those of this one; `make test` has installed them."""
     folder = Path(sys.prefix) / "clients" / versions
     assert folder.is_dir(), f"{folder} is missing; `make test` makes it"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", "urllib3 or requests"]
     done = subprocess.run(
-        [*command, str(HERE / "test_client_contract.py")], env={"PYTHONPATH": str(folder), "PATH": ""},
-        capture_output=True, text=True, timeout=170, check=False,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", selected, str(HERE / file)],
+        env={"PYTHONPATH": str(folder), "PATH": ""}, capture_output=True, text=True, timeout=170, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
     assert " passed" in done.stdout

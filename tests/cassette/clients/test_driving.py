@@ -198,6 +198,16 @@ def test_a_cut_body_is_not_kept() -> None:
     assert (body.kept, body.deck.close().cut) == ([], 1)
 
 
+def test_events_are_kept_as_far_as_the_application_read_them() -> None:
+    events = Response(200, headers=headers(Content_Type="text/event-stream"))
+    for head, pieces, kept in ((events, [b"one", b"two"], [b"onetwo"]), (events, [], []), (Response(200), [b"one"], [])):
+        body = Body(head)
+        for piece in pieces:
+            body.tee.feed(piece)
+        body.tee.close()
+        assert (body.kept, body.deck.close().cut) == (kept, 0 if kept else 1)
+
+
 def test_a_broken_body_is_a_failure_if_these_are_kept() -> None:
     body = Body(Response(200), keep_failures=True)
     body.tee.fail(Failure("closed", "gone"))

@@ -167,5 +167,5 @@ class _TeedReader:
         except Exception:
             pass
         finally:
-            self._tee.cut()
+            self._tee.close()
             self._reader.close()

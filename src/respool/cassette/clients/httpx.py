@@ -21,6 +21,8 @@ from respool.cassette.clients.tls import put_off_within
 from respool.cassette.clients.transports import Family, texts
 from respool.cassette.model import Request, Response
 
+__tracebackhide__ = True  # a miss is shown where the application made the request
+
 
 def patch(module: ModuleType) -> None:
     """Hook the transports of `module`, which is httpx or httpx2."""
@@ -30,6 +32,7 @@ def patch(module: ModuleType) -> None:
         replace(client, "_transport_for_url", family.noticing_foreign)
     put_off_within(module.HTTPTransport)
     put_off_within(module.AsyncHTTPTransport)
+    put_off_within(module, "create_ssl_context")
 
 
 class _Httpx(Family):

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import update_wrapper
+from types import ModuleType
 from typing import Any
 
 Method = Callable[..., Any]
 
 _MARK = "respool_original"  # on the function that stands in the class: the client's own
-_patched: dict[tuple[type, str], bool] = {}  # → whether the class had the method from a base
+_patched: dict[tuple[type | ModuleType, str], bool] = {}  # → whether the class had the method from a base
 
 
-def replace(owner: type, name: str, make: Callable[[Method], Method]) -> None:
-    """Put `make(original)` in the place of the method `name` of the class `owner`.
+def replace(owner: type | ModuleType, name: str, make: Callable[[Method], Method]) -> None:
+    """Put `make(original)` in the place of the method `name` of the class (the function of the module) `owner`.
 
     Raises AttributeError if there is no such method: the client is not shaped as we know it.
     """

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from ssl import SSLContext
 from threading import Lock
+from types import ModuleType
 from typing import Any, TypeAlias
 
 from respool.cassette.clients.patches import Method, replace
@@ -25,17 +26,17 @@ _good: set[_Bundle] = set()  # read once without an error: read again it will gi
 _reading = Lock()
 
 
-def put_off_within(owner: type, name: str = "__init__") -> None:
-    """Contexts that are made while the method `name` of `owner` runs read their CA bundles when they are needed.
+def put_off_within(owner: type | ModuleType, name: str = "__init__") -> None:
+    """Contexts that are made while the function `name` of `owner` runs read their CA bundles when they are needed.
 
     A bundle is read at once the first time, so that a broken one is told where it was without us; and where it changed.
     """
 
     def make(original: Method) -> Method:
-        def putting_off(self: Any, *given: Any, **options: Any) -> Any:
+        def putting_off(*given: Any, **options: Any) -> Any:
             token = _putting_off.set(True)
             try:
-                return original(self, *given, **options)
+                return original(*given, **options)
             finally:
                 _putting_off.reset(token)
 
