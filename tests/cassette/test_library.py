@@ -17,7 +17,7 @@ import pytest
 from respool.cassette import format as cassette_format
 from respool.cassette.library import Library
 from respool.cassette.model import Cassette, Interaction, Request, Response
-from respool.errors import CassetteBusy, CassetteMissing, CassetteUnreadable, UsageError
+from respool.errors import CassetteBusy, CassetteMissing, CassetteRefused, CassetteUnreadable, UsageError
 
 LARGE = b"x" * 70_000
 
@@ -355,3 +355,44 @@ Library(sys.argv[1]).load("a").interactions[0]
 print(*({"tempfile", "secrets", "fcntl", "asyncio", "shutil", "yaml", "tomllib", "email", "http.client"} & set(sys.modules)))
 """
     assert program(code, library.folder).communicate()[0].split() == []
+
+
+OSLO = "interactions:\n- request: {method: GET, uri: 'http://a/0'}\n  response: {status: 200, body: one}\n"
+
+
+def test_a_foreign_cassette_is_played_and_filled_as_it_is(library: Library) -> None:
+    library.folder.mkdir(parents=True)
+    path = library.folder / "old.yaml"
+    path.write_text(OSLO)
+    assert (bodies(library.load("old.yaml")), library.load(path).origin) == ([b"one"], "vcrpy-yaml")
+    assert path.read_text() == OSLO
+    library.keep(path, Cassette(), said("two").interactions)
+    assert bodies(library.load(path)) == [b"one", b"two"]
+    assert path.read_text().startswith("interactions:")
+    library.restore(path)
+    assert path.read_text() == OSLO
+
+
+def test_a_new_cassette_has_the_format_of_its_suffix(library: Library) -> None:
+    for name, origin in {"a.json": "respool", "a.yml": "vcrpy-yaml", "a.har": "har", "b": "respool"}.items():
+        library.save(name, said("one"))
+        assert (library.load(name).origin, bodies(library.load(name))) == (origin, [b"one"])
+
+
+def test_a_format_that_is_only_read_is_not_written(library: Library) -> None:
+    library.folder.mkdir(parents=True)
+    path = library.folder / "betamax.json"
+    path.write_text('{"http_interactions": [], "recorded_with": "betamax/0.8.1"}')
+    before = path.read_bytes()
+    with pytest.raises(CassetteRefused, match="convert"):
+        library.keep(path, Cassette(), said("new").interactions)
+    assert path.read_bytes() == before
+
+
+def test_yaml_that_is_no_cassette_is_neither_missing_nor_overwritten(library: Library) -> None:
+    library.folder.mkdir(parents=True)
+    path = library.folder / "a.yaml"
+    path.write_text("interactions: [")
+    with pytest.raises(CassetteUnreadable, match="line 2"):
+        library.keep(path, Cassette(), said("new").interactions)
+    assert path.read_text() == "interactions: ["
