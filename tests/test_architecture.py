@@ -22,7 +22,10 @@ SOURCES = [
     for path in sorted(PACKAGE.rglob("*.py"))
 ]
 
-PUBLIC_NAMES = "Breaker Context GiveUp JobHandle Limit RespoolError Retry RetryLater RunReport SkipItem Spool task"
+PUBLIC_NAMES = (
+    "Breaker Context Env Form GiveUp Header JobHandle Json Limit Matching Query Recording RequestNotRecorded "
+    "RespoolError Retry RetryLater RunReport SkipItem Spool Value task use_cassette"
+)
 
 # Importing `respool`, which every test suite and every task does, may load none of these.
 HEAVY = (
@@ -47,6 +50,25 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     },
     "cassette/differences.py": ("cassette/test_nearest.py", "what a miss says"),
     "cassette/edits.py": ("cassette/test_redaction.py", "chunks that follow the body are what they are for"),
+    **{
+        f"cassette/clients/{name}.py": ("cassette/clients/test_client_contract.py", "every client passes one suite")
+        for name in ("aiohttp", "http_client", "failures")
+    },
+    **{
+        f"compat/vcr/{name}.py": ("compat/test_vcr.py", "vcrpy's surface is tested as its users use it")
+        for name in (
+            "cassette", "config", "errors", "filters", "matchers", "persisters/filesystem", "record_mode", "request",
+            "responses", "serialize", "serializers/jsonserializer", "serializers/yamlserializer", "unittest",
+        )
+    },
+    **{
+        f"pytest_plugin/{name}.py": ("pytest_plugin/test_cassettes.py", "the plugin is tested by real runs of pytest")
+        for name in ("marks", "parallel", "settings", "stashed", "summary", "tapes", "using")
+    },
+    **{
+        f"pytest_plugin/{name}.py": ("pytest_plugin/test_vcr_marks.py", "suites of others, run by pytest")
+        for name in ("neighbours", "vcr_fixtures", "vcr_hooks", "vcr_tapes")
+    },
     "batch/repairs.py": ("batch/test_upkeep.py", "a repair is proven by the finding that it ends"),
     "batch/model.py": ("batch/test_settle.py", "values; their legal moves are what verdicts are held against"),
     "batch/context.py": ("batch/test_execute.py", "tasks see it when they are tried"),

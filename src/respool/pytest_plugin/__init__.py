@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from respool.pytest_plugin.stashed import FAILURES, FIGURES, PASSED, TAPES
+
 if TYPE_CHECKING:
     from respool.cassette.deck import Deck
     from respool.pytest_plugin.tapes import Opener
@@ -170,9 +172,3 @@ def open_cassette(request: pytest.FixtureRequest) -> Opener:
     from respool.pytest_plugin.tapes import Opener
 
     return Opener(request.session)
-
-
-TAPES: pytest.StashKey[list[Any]] = pytest.StashKey()
-PASSED: pytest.StashKey[bool] = pytest.StashKey()
-FAILURES: pytest.StashKey[int] = pytest.StashKey()
-FIGURES: pytest.StashKey[list[dict[str, Any]]] = pytest.StashKey()

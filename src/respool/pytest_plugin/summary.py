@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from respool.pytest_plugin import FIGURES
+from respool.pytest_plugin.stashed import FIGURES
 
 COUNTS = ("played", "recorded", "live", "cut", "unfinished")
 

@@ -13,10 +13,10 @@ from respool.cassette.deck import Deck
 from respool.cassette.model import Mode
 from respool.cassette.recording import Conditions, Figures, Recording, complain
 from respool.errors import RequestNotRecorded, UsageError
-from respool.pytest_plugin import FAILURES, FIGURES, PASSED, TAPES
 from respool.pytest_plugin.marks import Wanted, conditions, wanted
 from respool.pytest_plugin.parallel import distributed, serial_command
 from respool.pytest_plugin.settings import settings_of
+from respool.pytest_plugin.stashed import FAILURES, FIGURES, PASSED, TAPES
 
 
 class Tape:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from respool.pytest_plugin import FAILURES
+from respool.pytest_plugin.stashed import FAILURES
 from respool.pytest_plugin.using import use
 
 MARKS = (

@@ -15,8 +15,8 @@ from respool.cassette.open_decks import Opened
 from respool.compat.vcr import VCR
 from respool.compat.vcr.cassette import Cassette
 from respool.compat.vcr.persisters.filesystem import CassetteNotFoundError, FilesystemPersister
-from respool.pytest_plugin import TAPES
 from respool.pytest_plugin.parallel import distributed, serial_command
+from respool.pytest_plugin.stashed import TAPES
 
 
 class _WithExtras(FilesystemPersister):

@@ -117,7 +117,7 @@ def sensitive_data_hooks(sensitive_data: Any) -> tuple[Callable[..., Any], Calla
             if real is None or not str(real) or not str(placeholder):
                 continue
             old, new = (str(placeholder), str(real)) if back else (str(real), str(placeholder))
-            request = Request._from_dict(_text_replaced(request._to_dict(), old, new))
+            request = Request.from_dict(_text_replaced(request.to_dict(), old, new))
             response = _text_replaced(response, old, new)
         return request, response
 

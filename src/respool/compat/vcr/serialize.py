@@ -14,7 +14,7 @@ def deserialize(cassette_string: str, serializer: Any) -> Any:
     data = serializer.deserialize(cassette_string)
     if not isinstance(data, dict) or not isinstance(data.get("interactions"), list):
         raise ValueError("this is no cassette of vcrpy's version 1: it has no list of interactions")
-    requests = [Request._from_dict(dict(each["request"])) for each in data["interactions"]]
+    requests = [Request.from_dict(dict(each["request"])) for each in data["interactions"]]
     responses = [_as_bytes(each["response"]) for each in data["interactions"]]
     if data.get("metadata"):
         return requests, responses, data["metadata"]
@@ -24,7 +24,7 @@ def deserialize(cassette_string: str, serializer: Any) -> Any:
 def serialize(cassette_dict: dict[str, Any], serializer: Any) -> str:
     """The text of a cassette."""
     interactions = [
-        {"request": _as_text_body(request._to_dict()), "response": _as_text(response)}
+        {"request": _as_text_body(request.to_dict()), "response": _as_text(response)}
         for request, response in zip(cassette_dict["requests"], cassette_dict["responses"], strict=True)
     ]
     data: dict[str, Any] = {"version": CASSETTE_FORMAT_VERSION, "interactions": interactions}
