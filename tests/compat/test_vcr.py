@@ -6,59 +6,27 @@ import asyncio
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from counting_service import Service, running
 from respool.compat import vcr
 from respool.compat.vcr.errors import CannotOverwriteExistingCassetteException
 from respool.errors import CassetteUnreadable, UsageError
 
 
-class Service(ThreadingHTTPServer):
-    daemon_threads = True
-    asked = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        assert isinstance(self.server, Service)
-        self.server.asked += 1
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        answer = json.dumps({"n": self.server.asked, "path": self.path, "body": body.decode()}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    do_POST = do_GET  # noqa: N815
-
-    def log_message(self, *_: object) -> None: ...
-
-
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    with Service(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with running() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def number(service: Service, path: str = "/", **options: Any) -> int:
-    answer: int = httpx.request(options.pop("method", "GET"), service.url + path, **options).json()["n"]
+    answer: int = httpx.request(options.pop("method", "GET"), service.url + path, **options).json()["number"]
     return answer
 
 
@@ -73,7 +41,7 @@ def test_once_records_and_then_only_plays(service: Service, tmp_path: Path) -> N
         assert number(service) == first
         assert (cassette.play_count, cassette.all_played, cassette.write_protected) == (1, True, True)
         assert [request.uri for request in cassette.requests] == [service.url + "/"]
-        assert json.loads(cassette.responses[0]["body"]["string"])["n"] == first
+        assert json.loads(cassette.responses[0]["body"]["string"])["number"] == first
         with pytest.raises(CannotOverwriteExistingCassetteException) as missed:
             number(service, "/other")
     assert missed.value.cassette is cassette
@@ -211,7 +179,7 @@ def test_decorators(service: Service, tmp_path: Path) -> None:
     @used.use_cassette("coroutine")
     async def coroutine() -> int:
         async with httpx.AsyncClient() as client:
-            found: int = (await client.get(service.url)).json()["n"]
+            found: int = (await client.get(service.url)).json()["number"]
         return found
 
     @used.use_cassette("generator")

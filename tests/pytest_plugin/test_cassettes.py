@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Service
+from counting_service import Service
 
 ONE = """
     import os, httpx, pytest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from test_cassettes import run, run_apart
 
-from conftest import Service
+from counting_service import Service
 
 ONE = """
     import os, httpx, pytest
