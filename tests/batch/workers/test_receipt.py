@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from respool.batch.model import Attempt, Done, Failed, Interrupted, Kind, Later, Outcome, Output, Skipped
-from respool.batch.workers.receipt import NAME, clear_receipt, read_receipt, write_receipt
+from respool.batch.workers.receipt import NAME, Clearing, clear_receipt, read_receipt, write_receipt
 
 ATTEMPT = Attempt(item=7, number=2, job=1, key="a", payload="{}", fingerprint="f" * 32, nonce="n1")
 OUTCOMES: list[Outcome] = [
@@ -84,3 +84,15 @@ def test_after_the_commit_only_output_and_files_stay(tmp_path: Path) -> None:
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
         "full", "full/files", "full/files/mine", "full/output.log", "full/output.log.older",
     ]  # fmt: skip
+
+
+def test_clearing_is_over_when_it_is_closed(tmp_path: Path) -> None:
+    clearing = Clearing()
+    clearing.close()
+    for first in (0, 50):
+        folders = [tmp_path / str(number) for number in range(first, first + 50)]
+        for folder in folders:
+            write_receipt(folder, "spool", ATTEMPT, Done("1"))
+            clearing.clear(folder)
+        clearing.close()
+        assert not any(folder.exists() for folder in folders)

@@ -10,7 +10,7 @@ from respool.batch.declaration import Mode, Task
 from respool.batch.model import Attempt, Interrupted, Outcome
 from respool.batch.places import Places
 from respool.batch.workers.contract import Note, Report, Workers
-from respool.batch.workers.receipt import clear_receipt
+from respool.batch.workers.receipt import Clearing, clear_receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Pool:
         self._instead = instead
         self._workers: dict[tuple[Mode | None, Path | None], Workers] = {}
         self._homes: dict[tuple[int, int], Workers] = {}
+        self._clearing, self._closed = Clearing(), False
 
     def put(self, attempt: Attempt, task: Task, folder: Path) -> None:
         """Run this attempt where its task wants to run; worker processes load it as seen from `folder`."""
@@ -64,12 +65,18 @@ class Pool:
         home = self._homes.pop((attempt.item, attempt.number), None)
         # The folder of an interrupted one may hold the mark by which a late shim sees that it was given up.
         if home is not None and not isinstance(outcome, Interrupted):
-            clear_receipt(self._places.attempt(attempt.item, attempt.number))
+            folder = self._places.attempt(attempt.item, attempt.number)
+            if self._closed:
+                clear_receipt(folder)
+            else:
+                self._clearing.clear(folder)
 
     async def close(self) -> None:
-        """End everything that still runs."""
+        """End everything that still runs. What reports in the end is still to be forgotten afterwards."""
         for workers in self._workers.values():
             await workers.close()
+        self._closed = True
+        self._clearing.close()
 
     def pids(self) -> dict[int, int]:
         """Process groups in use."""

@@ -14,6 +14,8 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 from respool import canonical
@@ -82,9 +84,35 @@ def clear_receipt(folder: Path) -> None:
         kept = [name for name in names if name.startswith(OUTPUT) or name == FILES]  # the output may be in two parts
         for name in names:
             if name not in kept:
-                os.unlink(folder / name)
+                os.unlink(f"{folder}/{name}")
         if not kept:
             os.rmdir(folder)
+
+
+class Clearing:
+    """`clear_receipt` in a thread of its own: a busy disk holds up a removal for longer than the event loop can wait."""
+
+    def __init__(self) -> None:
+        self._folders: SimpleQueue[Path | None] = SimpleQueue()
+        self._thread: Thread | None = None
+
+    def clear(self, folder: Path) -> None:
+        """Clear it soon."""
+        if self._thread is None:
+            self._thread = Thread(target=self._work, name="respool-clearing", daemon=True)
+            self._thread.start()
+        self._folders.put(folder)
+
+    def close(self) -> None:
+        """Wait until all that was handed in is cleared. It may be used again."""
+        if self._thread is not None:
+            self._folders.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _work(self) -> None:
+        while (folder := self._folders.get()) is not None:
+            clear_receipt(folder)
 
 
 def _header(spool_id: str, attempt: Attempt) -> dict[str, Any]:
