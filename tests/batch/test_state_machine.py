@@ -34,7 +34,7 @@ from respool.batch.upkeep import diagnose as diagnose_rows
 from respool.clock import SYSTEM
 from respool.errors import UsageError
 
-EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "40"))
 STEPS = 10
 PHASES = [Phase.generate, Phase.shrink]
 ATTEMPTS, CRASHES = 2, 2

@@ -86,6 +86,22 @@ def test_success_means_no_failure_and_no_cancel_and_finish_means_always(
     assert children(spool) == (["after"] if made else [])
 
 
+def test_a_child_that_is_brought_up_to_date_is_open_again(spool: Spool) -> None:
+    spool.submit(work, {"a": 1}, name="p", then=[(after, "success")]).run()
+    assert spool.jobs()[1].ended_at is not None
+    spool.submit(work, {"a": 1, "b": 2}, name="p", then=[(after, "success")]).run(at_most=1)
+    assert spool.jobs()[1].ended_at is None
+    assert spool.jobs()[1].state() is not JobState.DONE
+
+
+def test_a_job_that_was_cancelled_is_no_success_whatever_it_had_reached(spool: Spool) -> None:
+    job = spool.submit(work, {"a": 1}, name="p")
+    job.run()
+    assert job.cancel() == 0
+    assert children(job.then(after, on="success").spool) == []
+    assert children(job.then(later, on="finish").spool) == ["later"]
+
+
 def test_what_succeeds_at_last_is_followed_then(spool: Spool) -> None:
     BROKEN.add(2)
     job = spool.submit(work, {"a": 1, "b": 2}, name="p", then=[(after, "success")])
