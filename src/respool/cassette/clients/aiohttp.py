@@ -119,7 +119,9 @@ def _client(aiohttp: Any) -> _Client:
 
         def set_exception(self, error: Any, *arguments: Any) -> None:
             for each in self._eof_callbacks:
-                if isinstance(each, _End):
+                if isinstance(each, _End) and type(error) is aiohttp.ClientConnectionError:  # the application closed it
+                    each.tee.close()
+                elif isinstance(each, _End):
                     each.tee.fail(failure_of(error) if isinstance(error, Exception) else None)
             super().set_exception(error, *arguments)
 
