@@ -140,7 +140,7 @@ class ProcessWorkers(Lanes[_Lane]):
     def pids(self) -> dict[int, int]:
         return {worker.pid: worker.ticks for worker in self._workers if worker.alive}
 
-    async def _start_worker(self, lane: _Lane) -> Failed | None:
+    async def _start_worker(self, lane: _Lane) -> Outcome | None:
         """Give the lane a worker that is ready to work, if it has none and there is work; or say what is wrong."""
         if lane.worker is not None:
             if lane.worker.alive:
