@@ -11,7 +11,7 @@ from typing import Any
 
 from respool.cassette.clients.driving import Tee, wire
 from respool.cassette.clients.failures import failure_of
-from respool.cassette.model import Failure, Response, header
+from respool.cassette.model import Failure, Headers, Response, header
 
 EARLY_END = Failure("closed", "the connection was closed before the end of the body")
 
@@ -27,7 +27,10 @@ class PlayedResponse(HTTPResponse):
 
     def __init__(self, response: Response, method: str) -> None:
         # Not the parent's __init__: it wants a socket, and its `begin` would parse what is here already.
-        self.pairs, pieces = wire(response)
+        headers, pieces = wire(response)
+        whole = b"".join(pieces)
+        bodyless = method == "HEAD" or response.status in (204, 304)
+        self.pairs = headers if bodyless else _with_length(headers, len(whole))
         message = HTTPMessage()
         for name, value in self.pairs:
             message.set_raw(name, value)
@@ -37,16 +40,23 @@ class PlayedResponse(HTTPResponse):
         self.version = 10 if response.version == "HTTP/1.0" else 11
         self.debuglevel = 0
         self._method = method
-        self.chunked = (header(self.pairs, "transfer-encoding") or "").lower() == "chunked"
+        self.chunked = (header(headers, "transfer-encoding") or "").lower() == "chunked"
         self.chunk_left = None
-        body: Any = BytesIO(chunked(pieces) if self.chunked else b"".join(pieces))
+        body: Any = BytesIO(chunked(pieces) if self.chunked else whole)
         self.fp = body
-        bodyless = method == "HEAD" or response.status in (204, 304)
-        self.length = 0 if bodyless else None if self.chunked else len(body.getbuffer())
+        self.length = 0 if bodyless else None if self.chunked else len(whole)
         self.will_close = False
 
     def __del__(self) -> None:
         """There is nothing to close, and the parent's way of closing costs as much as all the rest."""
+
+
+def _with_length(headers: Headers, length: int) -> Headers:
+    """The headers with the true Content-Length: on a tape that was edited or redacted it may be another's."""
+    for name, value in headers:
+        if len(name) == 14 and name.lower() == "content-length" and value != str(length):
+            return tuple((name, str(length) if name.lower() == "content-length" else value) for name, value in headers)
+    return headers
 
 
 def chunked(pieces: list[bytes]) -> bytes:
