@@ -61,7 +61,8 @@ def test_what_is_no_text_is_base64_by_lines() -> None:
 
 @pytest.mark.parametrize(
     "form",
-    [{}, {"text": 1}, {"text": ["a", 1]}, {"text": "\ud800"}, {"base64": "ä"}, {"base64": "AAE"}, {"base64": ["AA", None]},
+    [{}, {"text": 1}, {"text": ["a", 1]}, {"text": "\ud800"}, {"base64": "ä"}, {"base64": "AAE"}, {"base64": "AA*E="},
+     {"base64": ["AA", None]},
      {"json": {}}, {"json": {}, "style": "pretty"}, {"json": {}, "style": []}, {"json": "\ud800", "style": "compact"},
      {"json": {}, "style": "compact", "text": ""}, {"text": "", "base64": ""}, {"raw": ""}],
 )  # fmt: skip

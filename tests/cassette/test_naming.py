@@ -50,6 +50,14 @@ def test_near_ids_do_not_meet(one: tuple[str, ...], other: tuple[str, ...]) -> N
     assert str(cassette_path(FOLDER, *one)).casefold() != str(cassette_path(FOLDER, *other)).casefold()
 
 
+def test_no_parameter_passes_for_the_digest_of_another_test() -> None:
+    odd = cassette_path(FOLDER, "m", None, "Test_A")
+    plain, _, rest = odd.stem.partition("-")
+    assert cassette_path(FOLDER, "m", None, plain, rest) != odd
+    parametrised = cassette_path(FOLDER, "m", None, "test_a", "B")
+    assert cassette_path(FOLDER, "m", None, "test_a", parametrised.stem.removeprefix("test_a-")) != parametrised
+
+
 @given(IDS)
 def test_every_name_is_one_on_every_file_system(parts: tuple[str, ...]) -> None:
     path = cassette_path(FOLDER, *parts)

@@ -47,8 +47,8 @@ def test_without_pyyaml_the_way_to_get_it_is_told(monkeypatch: pytest.MonkeyPatc
     ("content", "place"),
     [
         (b"a: [\n", "line 2"),
-        (b"a: \x00", "a.yaml"),
-        (b"\xff\xff", "a.yaml"),
+        (b"a: \x00", "byte 3"),
+        (b"a: \xff\xff", "byte 3"),
         (b"a: 1\n--- \nb: 2", "line 2"),
         (b"? [a]\n: b", "line 1"),
         (b"[" * 5000, "a.yaml"),

@@ -86,15 +86,17 @@ def _yaml(data: bytes, where: str) -> Document:
         line = f"line {mark.line + 1}, column {mark.column + 1}" if mark else None
         raise unreadable(where, line, f"it is no YAML that is safe to read: {error.problem}") from None
     except (yaml.YAMLError, ValueError, TypeError, LookupError, RecursionError, AttributeError) as error:
-        raise unreadable(where, None, f"it is no YAML that can be read: {' '.join(str(error).split())}") from None
+        at = getattr(error, "position", None)  # of a byte or character that YAML does not have
+        place = None if at is None else f"byte {at}"
+        raise unreadable(where, place, f"it is no YAML that can be read: {' '.join(str(error).split())}") from None
     finally:
         if pausing:
             gc.enable()
 
-    def place(path: Sequence[str | int]) -> str:
+    def line_of(path: Sequence[str | int]) -> str:
         return _line(yaml.compose(data, loader), path)
 
-    return Document(value, place, False)
+    return Document(value, line_of, False)
 
 
 def _line(node: Any, path: Sequence[str | int]) -> str:
