@@ -219,8 +219,14 @@ class Library:
 
             written = own.Written(foreign.write(cassette, origin, where=str(path)).data, {})
         if there is not None:
-            placing.put(self._previous(path), placing.taken(path))
+            self.keep_previous(path)
         placing.put(path, written)
+
+    def keep_previous(self, path: Path) -> None:
+        """Copy the cassette at `path` to where `restore` finds it."""
+        from respool.cassette import placing
+
+        placing.put(self._previous(path), placing.taken(path))
 
     def _previous(self, path: Path) -> Path:
         from respool.canonical import digest

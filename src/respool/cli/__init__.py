@@ -36,6 +36,12 @@ def _jobs() -> click.Command:
     return jobs
 
 
+def _cassettes() -> click.Command:
+    from respool.cli.cassettes import cassettes
+
+    return cassettes
+
+
 def _doctor() -> click.Command:
     from respool.cli.doctor import doctor
 
@@ -54,6 +60,7 @@ def _completion() -> click.Command:
         "run": Lazy(_run, "Run a batch, or go on where the last run stopped."),
         "next": Lazy(_next, "Run just one item."),
         "jobs": Lazy(_jobs, "Look at jobs and items; retry, cancel, watch, prune."),
+        "cassettes": Lazy(_cassettes, "Look after the cassettes that tests play from."),
         "doctor": Lazy(_doctor, "Find what is wrong with a spool, and mend it."),
         "completion": Lazy(_completion, "Print the completion script for a shell."),
     },
@@ -61,7 +68,7 @@ def _completion() -> click.Command:
 )
 @click.version_option(package_name="respool", message="respool %(version)s")
 def cli() -> None:
-    """Push slow, paid and rate-limited calls through in durable batches.
+    """Push slow, paid and rate-limited calls through in durable batches; look after the cassettes of tests.
 
     Whatever ends a run, the same command again goes on where it stopped.
     """

@@ -12,6 +12,10 @@ from typing import NamedTuple
 from respool.batch.model import ItemState, Job, JobState
 from respool.errors import (
     BatchError,
+    CassetteBusy,
+    CassetteError,
+    CassetteMissing,
+    CassetteUnreadable,
     JobFailed,
     JobNotFound,
     RespoolError,
@@ -62,15 +66,16 @@ MEANINGS: dict[Exit, Meaning] = {
         "Mend what the message names.",
     ),
     Exit.NOTHING_MATCHES: Meaning(
-        "What was named does not exist: a job, or a key of `--only`.",
+        "What was named does not exist: a job, a key of `--only`, a cassette.",
         "`respool jobs list`, `respool jobs items JOB`.",
     ),
     Exit.BUSY: Meaning(
-        "A live runner holds the spool. A submission was stored, and that runner does it.",
+        "A live runner holds the spool (a submission was stored, and that runner does it), or another process a "
+        "cassette.",
         "`respool jobs watch JOB`, or the same command with `--watch`.",
     ),
     Exit.UNREADABLE: Meaning(
-        "The spool cannot be used: damaged, written by a newer respool, no spool at all, read-only, or the disk is "
+        "The spool, or a cassette, cannot be used: damaged, written by a newer respool, none at all, read-only, or the disk is "
         "full. What was committed is safe; nothing is overwritten.",
         "`respool doctor`.",
     ),
@@ -100,6 +105,10 @@ MEANINGS: dict[Exit, Meaning] = {
 # The first row that fits decides, so that a class stands before its base.
 _CODES: tuple[tuple[type[RespoolError], Exit], ...] = (
     (JobNotFound, Exit.NOTHING_MATCHES),
+    (CassetteMissing, Exit.NOTHING_MATCHES),
+    (CassetteBusy, Exit.BUSY),
+    (CassetteUnreadable, Exit.UNREADABLE),
+    (CassetteError, Exit.FAILED),
     (TaskNotFound, Exit.USAGE),
     (SpoolBusy, Exit.BUSY),
     (SpoolUnreadable, Exit.UNREADABLE),
