@@ -88,15 +88,16 @@ def test_an_import_that_fails_fails_as_before(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("versions", "file", "selected"),
-    [("urllib3-1.26", "test_client_contract.py", "urllib3 or requests"), ("kits", "check_kits.py", "test")],
+    ("versions", "files", "selected"),
+    [("urllib3-1.26", "test_client_contract.py test_urllib3.py", "urllib3 or requests"), ("kits", "check_kits.py", "test")],
 )
-def test_with_other_packages(versions: str, file: str, selected: str) -> None:
+def test_with_other_packages(versions: str, files: str, selected: str) -> None:
     """In a process of their own, because they cannot stand beside those of this one; `make test` has installed them."""
     folder = Path(sys.prefix) / "clients" / versions
     assert folder.is_dir(), f"{folder} is missing; `make test` makes it"
+    pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", selected]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", selected, str(HERE / file)],
+        [*pytest_, *(str(HERE / file) for file in files.split())],
         env={"PYTHONPATH": str(folder), "PATH": ""}, capture_output=True, text=True, timeout=170, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]

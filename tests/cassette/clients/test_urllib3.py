@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,10 @@ WAYS = {
     "buffered": lambda answer: [io.BufferedReader(answer, 64).read()],
     "raw": lambda answer: [answer.read(decode_content=False)],
 }
+
+VERSION_2 = not urllib3.__version__.startswith("1.")
+if not VERSION_2:
+    del WAYS["read1"]
 
 
 def _into(answer: Any, buffer: bytearray) -> bytes:
@@ -57,7 +63,7 @@ def test_every_way_of_reading_is_the_same(path: str, way: str, plain: Server) ->
     live = ask()
     with deck_open(mode=Mode.FILL) as deck:
         recorded = ask()
-    assert recorded == live
+    assert _joined(recorded, path) == _joined(live, path)
     if deck.close().cut:  # what was not read, and is not known to be short
         return
     with no_network(), deck_open(Cassette(deck.fresh), Mode.REPLAY):
@@ -113,6 +119,11 @@ def test_a_tape_with_a_wrong_length_is_played_whole(told: str) -> None:
 
 def test_what_broke_in_the_middle_is_raised_at_the_start(plain: Server) -> None:
     """A tape holds no half answers."""
+    if not VERSION_2:  # which takes half for the whole
+        with deck_open(mode=Mode.FILL) as deck:
+            assert requests.get(plain.url + "/broken", timeout=10).content == b"half"
+        assert (deck.fresh, deck.close().cut) == ((), 1)
+        return
     broken = pytest.raises(requests.exceptions.ChunkedEncodingError)
     with deck_open(mode=Mode.FILL, keep_failures=True) as deck, broken:
         requests.get(plain.url + "/broken", timeout=10)
@@ -189,9 +200,9 @@ def test_uploads_of_every_kind_are_read_whole_and_sent_as_they_were(plain: Serve
         ]  # fmt: skip
         whole = [b"bytes", "täxt".encode(), b"array", b"view", TEXT, TEXT, b"memory", b"piece by piece", b"in a list", b""]
         with deck_open(mode=Mode.FILL) as deck:
-            answers = [pools.request("POST", plain.url + "/echo", body=body, retries=ONCE).json() for body in bodies]
+            answers = [pools.request("POST", plain.url + "/echo", body=body, retries=ONCE).data for body in bodies]
     assert [each.request.body for each in deck.fresh] == whole
-    assert [len(answer["body"]) > 0 for answer in answers] == [bool(body) for body in whole]
+    assert [base64.b64decode(json.loads(answer)["body"]) for answer in answers] == whole
 
 
 def test_a_connection_is_reused_between_live_requests_of_a_deck(plain: Server) -> None:

@@ -176,6 +176,8 @@ class _Call:
             return errors.ConnectTimeoutError(self._conn, message)
         if kind == "name" and self._client.version_2:
             return errors.NameResolutionError(self._conn.host, self._conn, gaierror(message))
+        if kind == "name":
+            message = f"Failed to establish a new connection: {message}"
         if kind in ("connect", "name"):
             return errors.NewConnectionError(self._conn, message)
         if kind == "tls":
