@@ -380,6 +380,13 @@ def test_a_new_cassette_has_the_format_of_its_suffix(library: Library) -> None:
         assert (library.load(name).origin, bodies(library.load(name))) == (origin, [b"one"])
 
 
+def test_cassettes_that_differ_in_their_suffix_have_nothing_in_common(library: Library) -> None:
+    for name in ("a.json", "a.yaml", "a.har"):
+        library.save(name, said(LARGE))
+    library.save("a.yaml", said("small"))
+    assert [bodies(library.load(name)) for name in ("a.json", "a.yaml", "a.har")] == [[LARGE], [b"small"], [LARGE]]
+
+
 def test_a_format_that_is_only_read_is_not_written(library: Library) -> None:
     library.folder.mkdir(parents=True)
     path = library.folder / "betamax.json"

@@ -28,7 +28,8 @@ def side_folder(path: Path) -> Path:
     >>> side_folder(Path("cassettes/test_a.json")).as_posix()
     'cassettes/test_a.bodies'
     """
-    return path.with_suffix(SIDE_SUFFIX)
+    # Not that of test_a.json for a test_a.yaml, which may well lie beside it.
+    return path.with_suffix(SIDE_SUFFIX) if path.suffix == ".json" else path.with_name(path.name + SIDE_SUFFIX)
 
 
 def taken(path: Path) -> Written:
