@@ -90,7 +90,8 @@ class _Call:
         if url.startswith("/"):  # through a proxy without a tunnel it is whole
             url = _origin(self._pool) + url
         headers = self._options.get("headers")
-        body, self._options["body"] = _read(self._options.get("body"))
+        encoding = "utf-8" if self._client.version_2 else "latin-1"
+        body, self._options["body"] = _read(self._options.get("body"), encoding)
         return Request(self._method, url, _texts(headers) if headers else (), body)
 
     def send(self) -> Any:
@@ -206,15 +207,15 @@ def _text(value: str | bytes) -> str:
     return str(value) if isinstance(value, str) else value.decode("latin-1")  # botocore gives bytes
 
 
-def _read(body: Any) -> tuple[bytes, Any]:
+def _read(body: Any, encoding: str) -> tuple[bytes, Any]:
     """The whole of a body, and what is to be sent in its place, in the same pieces."""
     if body is None or isinstance(body, bytes):
         return body or b"", body
     if isinstance(body, str):
-        return body.encode("utf-8"), body
+        return body.encode(encoding), body
     if hasattr(body, "read"):  # not put back to its start: it is to stand where it stands when it was sent
         data = body.read()
-        data = data.encode("utf-8") if isinstance(data, str) else data
+        data = data.encode(encoding) if isinstance(data, str) else data
         return data, BytesIO(data)
     if isinstance(body, (bytearray, memoryview)):
         return bytes(body), body
