@@ -46,7 +46,7 @@ def in_process(payload, context):
 async def in_async(payload, context):
     return step(payload, context)
 '''
-EACH = ("--each", "inputs/*", "--", "sh", "-c", 'echo "+$1" >>effects; echo "-$1" >>effects', "sh", "{}")
+EACH = ("--each", "inputs/*", "--", "sh", "-c", 'echo "+$1" >>effects; echo "-$1" >>effects; printf %040000d 0', "sh", "{}")
 RUNS = {mode: (f"work.py:in_{mode}", "--items", "items.jsonl") for mode in ("async", "thread", "process")}
 RUNS["command"] = EACH
 ITEMS = 150
