@@ -75,8 +75,8 @@ MEANINGS: dict[Exit, Meaning] = {
         "`respool jobs watch JOB`, or the same command with `--watch`.",
     ),
     Exit.UNREADABLE: Meaning(
-        "The spool, or a cassette, cannot be used: damaged, written by a newer respool, none at all, read-only, or the disk is "
-        "full. What was committed is safe; nothing is overwritten.",
+        "The spool, or a cassette, cannot be used: damaged, written by a newer respool, none at all, read-only, or the disk "
+        "is full. What was committed is safe; nothing is overwritten.",
         "`respool doctor`.",
     ),
     Exit.UNFINISHED: Meaning(
