@@ -42,7 +42,6 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     "cassette/clients/layers.py": ("cassette/clients/test_client_contract.py", "layered clients pass it too"),
     "cassette/clients/transports.py": ("cassette/clients/test_httpx.py", "what httpx and httpcore have in common"),
     "cassette/keys.py": ("cassette/test_matching.py", "the parts of what a rule makes of a request"),
-    "cassette/placing.py": ("cassette/test_library.py", "how a library writes, killed on its way too"),
     "cassette/tape.py": ("cassette/test_format.py", "it makes what the format's text says"),
     "cassette/stored_frames.py": ("cassette/test_codings.py", "a frame is right if the coding's own decoder reads it"),
     **{

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import stat
 import subprocess
 import sys
 import threading
@@ -13,30 +11,16 @@ import time
 from pathlib import Path
 
 import pytest
+from small_tapes import LARGE, bodies, program, project, said
 
-from respool.cassette import format as cassette_format
 from respool.cassette.library import Library
 from respool.cassette.model import Cassette, Interaction, Request, Response
 from respool.errors import CassetteBusy, CassetteMissing, CassetteRefused, CassetteUnreadable, UsageError
 
-LARGE = b"x" * 70_000
-
-
-def said(*bodies: bytes | str, test: str = "t") -> Cassette:
-    """A cassette of one interaction for each body."""
-    contents = [body if isinstance(body, bytes) else body.encode() for body in bodies]
-    answers = [Response(200, body=content) for content in contents]
-    return Cassette(tuple(Interaction(Request("GET", f"http://a/{n}"), each) for n, each in enumerate(answers)), test=test)
-
-
-def bodies(cassette: Cassette) -> list[bytes]:
-    return [each.response.body for each in cassette.interactions if isinstance(each.response, Response)]
-
 
 @pytest.fixture
 def library(tmp_path: Path) -> Library:
-    (tmp_path / "pyproject.toml").write_text("")
-    return Library(tmp_path / "tests" / "cassettes")
+    return project(tmp_path)
 
 
 def test_what_was_saved_is_loaded(library: Library) -> None:
@@ -100,20 +84,6 @@ def test_a_list_holds_cassettes_and_nothing_else(library: Library) -> None:
     assert Library(library.folder / "none").list() == []
 
 
-def test_side_files_come_and_go_with_what_names_them(library: Library) -> None:
-    folder = library.folder / "a.bodies"
-    library.save("a", said(LARGE, LARGE + b"1"))
-    (first,) = [file for file in folder.iterdir() if file.read_bytes() == LARGE]
-    library.save("a", said(LARGE))
-    assert list(folder.iterdir()) == [first]
-    first.write_bytes(b"edited")
-    with pytest.raises(CassetteUnreadable, match=first.name):
-        library.load("a")
-    first.write_bytes(LARGE)
-    library.save("a", said("small"))
-    assert not folder.exists()
-
-
 def test_the_previous_one_is_kept_and_can_be_put_back(library: Library) -> None:
     with pytest.raises(CassetteMissing, match="no previous"):
         library.restore("a")
@@ -128,24 +98,6 @@ def test_the_previous_one_is_kept_and_can_be_put_back(library: Library) -> None:
     assert (kept.parents[3] / ".gitignore").read_text() == "*\n"
 
 
-def test_a_file_keeps_its_mode_and_a_link_its_place(library: Library) -> None:
-    path = library.save("a", said("one"))
-    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~_umask()
-    path.chmod(0o640)
-    link = library.folder / "b.json"
-    link.symlink_to(path)
-    library.save("b", said("two"))
-    assert link.is_symlink()
-    assert bodies(library.load("a")) == [b"two"]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def test_what_is_kept_is_added_to_what_is_there_by_then(library: Library) -> None:
     header = Cassette(at=5, test="first", matching={"query": []})
     library.keep("a", header, said("one").interactions)
@@ -155,10 +107,6 @@ def test_what_is_kept_is_added_to_what_is_there_by_then(library: Library) -> Non
     assert (found.at, found.test, found.matching) == (5, "first", {})
     library.keep("a", Cassette(at=9, test="second"), said("four").interactions, afresh=True)
     assert (bodies(library.load("a")), library.load("a").test) == ([b"four"], "second")
-
-
-def program(code: str, *arguments: str | Path) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], text=True, stdout=subprocess.PIPE)
 
 
 FILL = """
@@ -232,112 +180,6 @@ def test_who_has_a_cassette_is_named_and_a_death_frees_it(library: Library) -> N
         holder.communicate()
     with library.lock("a"), library.lock("a"):
         library.save("a", said("mine"))
-
-
-SAVE = """
-import sys
-from respool.cassette.library import Library
-from respool.cassette.model import Cassette, Interaction, Request, Response
-library = Library(sys.argv[1])
-print("ready", flush=True)
-for turn in range(100_000):
-    bodies = [b"%d" % turn, b"%d" % turn * 20_000]
-    tape = tuple(Interaction(Request("GET", "http://a/"), Response(200, body=body)) for body in bodies)
-    library.save("a", Cassette(tape))
-"""
-
-
-def test_a_kill_during_a_save_leaves_the_old_or_the_new(library: Library) -> None:
-    library.save("a", said("0", "0" * 20_000))
-    for turn in range(8):
-        saver = program(SAVE, library.folder)
-        assert saver.stdout is not None
-        saver.stdout.readline()
-        time.sleep(0.02 + 0.013 * turn)
-        saver.send_signal(signal.SIGKILL)
-        saver.communicate()
-        small, large = bodies(library.load("a"))
-        assert large == small * 20_000
-    (library.folder / ".a.json.0123456789ab.tmp").touch()
-    library.save("a", said("last"))
-    assert [file.name for file in library.folder.iterdir()] == ["a.json"]
-
-
-def staged(library: Library, *names: str, body: bytes | str = "new") -> Library:
-    staging = library.staging("run")
-    for name in names:
-        staging.save(name, said(body))
-    return staging
-
-
-def test_a_swap_puts_all_in_place(library: Library) -> None:
-    library.save("a", said("old"))
-    library.save("x", said("untouched"))
-    staging = staged(library, "a", "new/b", body=LARGE)
-    assert library.swap(staging) == [library.folder / "a.json", library.folder / "new" / "b.json"]
-    assert [bodies(library.load(name)) for name in library.list()] == [[LARGE], [LARGE], [b"untouched"]]
-    library.restore("a")
-    assert bodies(library.load("a")) == [b"old"]
-    library.swap(staging, ["a.json"])
-    assert bodies(library.load("a")) == [LARGE]
-
-
-@pytest.mark.parametrize("broken", ["staged", "target"])
-def test_a_swap_with_one_that_cannot_be_read_changes_nothing(library: Library, broken: str) -> None:
-    library.save("a", said("old"))
-    library.save("b", said("old"))
-    staging = staged(library, "a", "b")
-    (library if broken == "target" else staging).path("b").write_bytes(b"{")
-    with pytest.raises(CassetteUnreadable):
-        library.swap(staging)
-    assert bodies(library.load("a")) == [b"old"]
-
-
-DIE_AT = """
-import os, signal, sys
-from respool.cassette import placing
-from respool.cassette.library import Library
-put, left = placing._put_file, int(sys.argv[2])
-
-def counted(path, data):
-    global left
-    if left == 0 and ".respool" not in str(path):
-        os.kill(os.getpid(), signal.SIGKILL)
-    left -= ".respool" not in str(path)
-    put(path, data)
-
-placing._put_file = counted
-library = Library(sys.argv[1])
-library.swap(library.staging("run"))
-"""
-
-
-@pytest.mark.parametrize("moved", [0, 1, 2])
-def test_a_swap_that_was_killed_is_carried_out_by_the_next_write(library: Library, moved: int) -> None:
-    for name in "abc":
-        library.save(name, said("old", LARGE))
-    staged(library, "a", "b", "c", body=LARGE + b"new")
-    killed = program(DIE_AT, library.folder, str(moved))
-    killed.communicate()
-    assert killed.returncode == -signal.SIGKILL
-    assert [len(library.load(name).interactions) for name in "abc"] == [1] * moved + [2] * (3 - moved)
-    Library(library.folder).save("another", said("x"))
-    assert [bodies(library.load(name)) for name in "abc"] == [[LARGE + b"new"]] * 3
-    assert [len(list((library.folder / f"{name}.bodies").iterdir())) for name in "abc"] == [1, 1, 1]
-    assert list((library.state() / "swaps").iterdir()) == []
-
-
-def test_a_killed_swap_does_not_overwrite_what_was_changed_since(library: Library) -> None:
-    for name in "ab":
-        library.save(name, said("old"))
-    staged(library, "a", "b")
-    program(DIE_AT, library.folder, "1").communicate()
-    by_hand = cassette_format.write(said("checked out")).data
-    library.path("b").write_bytes(by_hand)
-    assert Library(library.folder).recover() == [library.folder / "b.json"]
-    assert bodies(library.load("a")) == [b"new"]
-    assert library.path("b").read_bytes() == by_hand
-    assert library.recover() == []
 
 
 def test_an_older_layout_is_read_too(library: Library) -> None:
