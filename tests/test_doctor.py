@@ -7,13 +7,18 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from respool.batch.model import Attempt, Done
 from respool.batch.places import Places
 from respool.batch.spool import Spool
+from respool.batch.store import reading
+from respool.batch.store.connection import Database
 from respool.batch.workers.process_table import start_ticks
+from respool.batch.workers.receipt import write_receipt
 from respool.clock import SYSTEM
 from respool.pace import Limit, Pace
 from spool_bench import (
@@ -89,10 +94,14 @@ def test_a_killed_run(tmp_path: Path) -> None:
 
 def test_a_result_without_its_commit_is_taken_over(tmp_path: Path) -> None:
     places = killed_run(tmp_path)
-    # The commit of the finished item is taken back: what is left is the receipt that its worker wrote before.
+    # The commit of the finished item is taken back, and the receipt that its worker wrote before it is there again.
+    ((result,),) = sql(places, "SELECT result FROM results WHERE item_id = 1")
     sql(places, "UPDATE items SET state = 'running', result_item = NULL, result_attempt = NULL WHERE key = 'quick'")
     sql(places, "DELETE FROM results WHERE item_id = 1")
     sql(places, "UPDATE attempts SET outcome = 'running', ended_at = NULL WHERE item_id = 1")
+    with closing(Database.open(places, read_only=True)) as database:
+        (attempt,) = (Attempt(*row[:7]) for row in database.all("running_rows") if row[3] == "quick")
+        write_receipt(places.attempt(attempt.item, attempt.number), reading.spool_id(database), attempt, Done(result))
     assert doctor(places, "--fix")[0] == 0
     assert states(places) == {"quick": "done", "slow": "pending"}
 
