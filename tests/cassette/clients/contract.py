@@ -147,7 +147,7 @@ CASES: dict[str, Case] = {
     ),
     "streamed lines": one(Call("/gzip", read="lines"), lambda seen: len(seen["lines"]) == 40),
     "server-sent events": one(Call("/sse", read="stream"), lambda seen: seen["pieces"] == EVENTS),
-    "closed unread": Case(Plan(calls("/json", "/hello", read="close")), lambda seen: all(s["status"] == 200 for s in seen)),
+    "closed unread": Case(Plan(calls("/late", "/hello", read="close")), lambda seen: all(s["status"] == 200 for s in seen)),
     "form": one(Call("/echo", "POST", body=b"a=1&b=%C3%B8", upload="form"), lambda seen: b"YT0xJmI9" in seen["body"]),
     "json upload": one(Call("/echo", "PUT", body=b'{"a": [1, "x"]}', upload="json"), lambda seen: b'"PUT"' in seen["body"]),
     "bytes upload": one(Call("/echo", "PATCH", body=BINARY, upload="bytes"), lambda seen: b"AAECAw" in seen["body"]),

@@ -132,7 +132,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(
         self, body: bytes = b"", status: int = 200, reason: str = "OK", headers: list[tuple[str, str]] | None = None,
-        *, length: int | None = None, version: str = "HTTP/1.1",
+        *, length: int | None = None, version: str = "HTTP/1.1", late: float = 0.0,
     ) -> None:  # fmt: skip
         lines = [f"{version} {status} {reason}", *(f"{name}: {value}" for name, value in headers or [])]
         if length is None and status not in (204, 304):
@@ -140,6 +140,9 @@ class Handler(BaseHTTPRequestHandler):
         if length is not None and length >= 0:
             lines.append(f"Content-Length: {length}")
         self.wfile.write("".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1"))
+        if late:
+            self.wfile.flush()
+            time.sleep(late)
         if self.command != "HEAD":
             self.wfile.write(body)
         self.wfile.flush()
@@ -187,7 +190,7 @@ def redirect(handler: Handler, left: str = "0", *rest: str) -> None:
         handler.answer(b"arrived", headers=[("Content-Type", "text/plain")])
     else:
         headers = [("Location", f"/redirect/{int(left) - 1}"), ("Set-Cookie", f"step{left}=yes; Path=/")]
-        handler.answer(b"elsewhere", 302, "Found", headers)
+        handler.answer(b"elsewhere", 302, "Found", headers, late=0.01)
 
 
 def flaky(handler: Handler, failures: str = "1", *rest: str) -> None:
@@ -252,6 +255,7 @@ MANY = [
 
 ROUTES: dict[str, Callable[..., None]] = {
     "hello": lambda h, *_: h.answer(b"hello", headers=[("Content-Type", "text/plain")]),
+    "late": lambda h, *_: h.answer(b"the body comes after the head", late=0.02),
     "json": lambda h, *_: json_of(h, {"name": "Oslo", "temp": -3.5, "tags": ["ø", "b"]}),
     "status": lambda h, code, reason="", *_: h.answer(b"" if code in ("204", "304") else b"status", int(code), reason),
     "headers": lambda h, *_: h.answer(b"many", headers=MANY),

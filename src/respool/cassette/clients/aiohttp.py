@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from respool.cassette.clients.driving import Tee, drive_async, wire
+from respool.cassette.clients.driving import SMALL_REST, Tee, drive_async, wire
 from respool.cassette.clients.failures import failure_of
 from respool.cassette.clients.layers import open_deck, recorded_above
 from respool.cassette.clients.patches import Method, replace
@@ -187,7 +188,12 @@ class _Call:
 
     async def send(self) -> Any:
         with recorded_above():
-            return await self._handler(self._request)
+            answer = await self._handler(self._request)
+            # A redirect's body is dropped above, and so is that of an answer whose status was all that mattered.
+            if 0 < (answer.content_length or 0) <= SMALL_REST and not answer.content.is_eof():
+                with suppress(self._client.module.ClientError):
+                    await answer.content.wait_eof()
+            return answer
 
     async def dropped(self, answer: Any) -> None:
         answer.close()
