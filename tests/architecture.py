@@ -20,7 +20,7 @@ FLOORS: dict[int, str] = {
     1: "cassette cassette/model cassette/matching cassette/keys cassette/urls cassette/bodies cassette/jsonpath "
     "cassette/redaction cassette/redaction_rules cassette/sensitive_names cassette/sensitive_positions "
     "cassette/secret_shapes cassette/secret_values cassette/known_values cassette/quick_look cassette/edits cassette/json_text "
-    "cassette/leaks cassette/nearest cassette/differences cassette/deck cassette/codings cassette/stored_frames "
+    "cassette/leaks cassette/leak_patterns cassette/nearest cassette/differences cassette/deck cassette/codings cassette/stored_frames "
     "cassette/body_forms cassette/json_places cassette/tape "
     "batch batch/model batch/policy batch/declaration batch/settle batch/blocks "
     "batch/reconcile",

@@ -48,6 +48,7 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
         f"cassette/{name}.py": ("cassette/test_redaction.py", "a part of redaction, proven by what is redacted")
         for name in ("redaction_rules", "sensitive_positions", "secret_shapes", "secret_values", "known_values", "json_text")
     },
+    "cassette/leak_patterns.py": ("cassette/test_leaks.py", "what the leak check finds is what they are for"),
     "cassette/differences.py": ("cassette/test_nearest.py", "what a miss says"),
     "cassette/edits.py": ("cassette/test_redaction.py", "chunks that follow the body are what they are for"),
     **{

@@ -281,6 +281,13 @@ def test_chunks_and_length_follow_the_body() -> None:
     assert kept.headers == response.headers  # playback puts the codings on, and then the length
 
 
+def test_a_body_that_is_not_encoded_as_its_headers_say() -> None:
+    found = answer(f'{{"access_token": "{KEY}"}}', ("Content-Encoding", "gzip"))
+    assert found.body == b'{"access_token": "__redacted_access_token__"}'
+    request = Request("POST", "https://a/", (("Content-Encoding", "br"),), f"password={KEY}".encode())
+    assert redacted(request).body == b"password=__redacted_password__"
+
+
 def test_a_failure_is_redacted_too() -> None:
     failure = Failure("connect", "https://a/?token=K failed")
     found = Redaction().interaction(Interaction(Request("GET", "https://a/"), failure))

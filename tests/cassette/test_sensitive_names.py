@@ -13,11 +13,11 @@ STRONG = """
   password new_password1 user[password] passwd secret secretKey SecretAccessKey AccessKeyId aws_access_key_id session_id
   sessionId private_key csrf_token credentials Authorization jwt subscription-key api_keys bot_token
 """
-WEAK = "key token session auth pass"
+WEAK = "token session auth pass"
 NEUTRAL = """
   tokens max_tokens total_tokens completion_tokens prompt_tokens tokenizer next_page_token nextPageToken NextToken page_token
   continuation_token pad_token primary_key public_key keyboard monkey keywords author authority design passenger session_name
-  token_type token_endpoint password_policy secret_name client_id id signature expires_in idempotency_token key_id keys
+  key token_type token_endpoint password_policy secret_name client_id id signature expires_in idempotency_token key_id keys
   client_secret_expires_at prompt_cache_key
 """
 
@@ -33,6 +33,9 @@ def test_fields_of_json(names: str, expected: Grade) -> None:
         ("token", "query", Grade.STRONG),
         ("X-Amz-Signature", "query", Grade.STRONG),
         ("sig", "query", Grade.STRONG),
+        ("key", "query", Grade.WEAK),
+        ("datasetKey", "query", Grade.NEUTRAL),
+        ("key", "form", Grade.NEUTRAL),
         ("sig", "json", Grade.NEUTRAL),
         ("code", "query", Grade.WEAK),
         ("code", "json", Grade.NEUTRAL),

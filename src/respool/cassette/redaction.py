@@ -232,12 +232,14 @@ class Redaction:
         self, body: bytes, headers: Headers, finder: Positions | Values, chunks: tuple[Chunk, ...]
     ) -> tuple[bytes, tuple[Chunk, ...]]:
         wrapped = codings.listed(headers) or (("gzip",) if body.startswith(_GZIP) else ())
-        if wrapped:
-            plain = codings.decode(body, wrapped)
-            if plain is not None and (cleaned := self._body(plain, (), finder, ())[0]) != plain:
-                packed = codings.encode(cleaned, wrapped)
-                return packed, _stretched(chunks, len(packed))
-            return body, chunks
+        plain = codings.decode(body, wrapped) if wrapped else None
+        if plain is not None:
+            cleaned = self._body(plain, (), finder, ())[0]
+            if cleaned == plain:
+                return body, chunks
+            packed = codings.encode(cleaned, wrapped)
+            return packed, _stretched(chunks, len(packed))
+        # Other tools keep Content-Encoding with a body that is decoded already: what is not encoded is read as it is.
         if b"\0" in body[:1024] and isinstance(finder, Positions):
             return body, chunks  # no text; known values are looked for all the same
         text = body.decode("latin-1")

@@ -56,7 +56,7 @@ _NO_CREDENTIAL = _set(
     " input output first last previous prev resume list delta position change idempotency request client image text audio"
     " reasoning cached cls sep"
 )
-_PARAMETERS = _set("query form header")
+_PARAMETERS = _set("query link form header")
 _NEUTRAL_HEADERS = (
     "access-control-", "www-authenticate", "proxy-authenticate", "authentication-results", "idempotency-", "sec-websocket-",
     "surrogate-", "x-ratelimit-", "ratelimit-", "x-cache", "cache-", "content-", "accept", "public-key-",
@@ -65,7 +65,8 @@ _NEUTRAL_HEADERS = (
 
 @lru_cache(maxsize=8192)
 def grade(name: str, place: str) -> Grade:
-    """How sensitive `name` is as the name of a "header", a "query" or "form" parameter, a "json" or "xml" field.
+    """How sensitive `name` is as the name of a "header", a "query" or "form" parameter (or one of a
+    "link", a URL that stands in a text), a "json" or "xml" field.
 
     >>> [grade(name, "json").name for name in ("apiKey", "token", "total_tokens", "next_page_token")]
     ['STRONG', 'WEAK', 'NEUTRAL', 'NEUTRAL']
@@ -90,7 +91,8 @@ def _by_last_word(last: str, before: str, place: str) -> Grade:
     if last in ("key", "keys"):
         if before in _OWNERS_OF_KEYS:
             return Grade.STRONG
-        return Grade.WEAK if last == "key" and (not before or place == "header") else Grade.NEUTRAL
+        # Bare, it is Google's parameter; in a body it is what a form uploads to, a pair's left side, a public key.
+        return Grade.WEAK if last == "key" and (place == "header" or (place == "query" and not before)) else Grade.NEUTRAL
     if last == "token":
         if before in _NO_CREDENTIAL:
             return Grade.NEUTRAL
@@ -101,11 +103,10 @@ def _by_last_word(last: str, before: str, place: str) -> Grade:
         return Grade.STRONG
     if (before, last) in (("code", "verifier"), ("connection", "string")):
         return Grade.STRONG
-    if last in ("auth", "session", "bearer", "dsn", "pass", "secrets"):
+    if last in ("auth", "bearer", "dsn", "pass", "secrets") or (last == "session" and place != "header"):
         return Grade.WEAK
-    if parameter and (last == "sid" or (last == "code" and before in ("", "auth", "device"))):
-        return Grade.WEAK
-    return Grade.NEUTRAL
+    parameter = place in ("query", "form")
+    return Grade.WEAK if parameter and last == "code" and before in ("", "auth", "device") else Grade.NEUTRAL
 
 
 _ENVIRONMENT = _set(
@@ -127,7 +128,7 @@ def is_secret_variable(name: str) -> bool:
 
 
 STEMS = (
-    b"token", b"key", b"secret", b"pass", b"auth", b"cred", b"sess", b"sid", b"sig", b"cookie", b"jwt", b"pwd", b"bearer",
+    b"token", b"key", b"secret", b"pass", b"auth", b"cred", b"sess", b"sig", b"cookie", b"jwt", b"pwd", b"bearer",
     b"otp", b"assertion", b"verifier", b"dsn", b"connection", b"code",
 )  # fmt: skip
 """Every name that is not neutral holds one of these, in lower case: what has none of them need not be looked at."""

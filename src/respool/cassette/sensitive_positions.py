@@ -28,9 +28,10 @@ _SCHEME = re.compile(
     r"aws|aws4-hmac-sha256|hmac[a-z0-9-]*|ssws|splunk|tok|klaviyo-api-key)\s+)(\S.*)",
     re.IGNORECASE | re.DOTALL,
 )
+_RULED_BY = {"link": "query"}
 _NOTHING = frozenset(("true", "false", "null", "none", "undefined", "0", "1"))
-_PAIR = re.compile(r"([^=&]+)=([^&]*)")
-_IN_TEXT = re.compile(r"[?&;#]([A-Za-z0-9_.\[\]%-]{1,64})=([^\s&\"'<>#;\\]+)")
+_PAIR = re.compile(r"(?<![^&])([^=&]+)=([^&]*)")
+_IN_TEXT = re.compile(r"[?&#](?:amp;)?([A-Za-z0-9_.\[\]%-]{1,64})=([^\s&\"'<>#;\\]+)")
 _ELEMENT = re.compile(r"<([A-Za-z_][A-Za-z0-9_:.-]{0,63})(?:\s[^<>]{0,200})?>([^<>]{1,8192})</")
 _USERINFO = re.compile(r"(?<=://)([^\s/?#\"'<>@\\]{1,256})@")
 _LINE = re.compile(r"^(?:data: ?)?([{\[].*)", re.MULTILINE)
@@ -119,7 +120,7 @@ class Positions:
     def _by_name(self, name: str, value: str, place: str, explicit: str | None = None) -> str | None:
         """What is to stand for the value under this name, None if it may stay. Remembers the value."""
         if explicit is None:
-            how = grade(name, place) if place in self.plan.by_name else Grade.NEUTRAL
+            how = grade(name, place) if _RULED_BY.get(place, place) in self.plan.by_name else Grade.NEUTRAL
             if how is Grade.NEUTRAL or not self._replaceable(value, how):
                 return None
         new = explicit or placeholder(name)
@@ -136,7 +137,9 @@ class Positions:
     def _replaceable(self, value: str, how: Grade) -> bool:
         if how is Grade.WEAK and not PLACEHOLDER.search(value):
             return looks_random(value) or (not self.answer and looks_made_up(value))
-        return not self.answer or not (value.lower() in _NOTHING or is_prose(value))
+        if not self.answer:
+            return True
+        return not (value.lower() in _NOTHING or value.startswith(("http://", "https://")) or is_prose(value))
 
     def _header(self, name: str, value: str) -> str:
         low = name.lower()
@@ -237,7 +240,7 @@ class Positions:
                 yield from self._user(user[1], user.start(1))
         if "=" in text:
             for pair in _IN_TEXT.finditer(text, at):
-                new = self._by_name(parameter(pair[1]), parameter(pair[2]), "query", self.plan.query.get(pair[1]))
+                new = self._by_name(parameter(pair[1]), parameter(pair[2]), "link", self.plan.query.get(pair[1]))
                 if new is not None and new != pair[2]:
                     yield Edit(pair.start(2), pair.end(2), new)
         if "</" in text:
