@@ -1,0 +1,67 @@
+"""One cell in a process of its own: `python -m bench.replay.contestant PLAYER CLIENT COUNT FOLDER` prints its figures."""
+
+# ruff: noqa: T201 - a program of its own, that talks to whoever started it
+from __future__ import annotations
+
+import json
+import random
+import sys
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from bench.figures import Json
+from bench.replay.callers import Timed, caller
+from bench.replay.entries import entry
+from bench.replay.players import Player, player
+from bench.replay.tapes import written
+
+WARM = 30
+BUDGET_S, ENOUGH = 1.0, 400  # a cell is measured until either is reached, and for at least three calls
+
+
+def measured(name: str, client: str, count: int, folder: Path) -> Json:
+    """Median µs per replayed request, of the first request, ms to load and to close. Raises AssertionError for a wrong body."""
+    who = player(name)
+    path, warm = written(who.tape, count, folder), written(who.tape, WARM, folder)
+    seconds: list[float] = []
+    firsts: list[float] = []
+    loads: list[float] = []
+    closes: list[float] = []
+    with caller(client) as (timed, session):
+        for _ in range(3):
+            _play(who, warm, client, session, timed, WARM)
+        begin = perf_counter()
+        while len(seconds) < ENOUGH and perf_counter() - begin < BUDGET_S:
+            found, load, close = _play(who, path, client, session, timed, count)
+            seconds += found
+            firsts.append(found[0])
+            loads.append(load)
+            closes.append(close)
+    return {
+        "us": median(seconds) * 1e6, "first_us": median(firsts) * 1e6, "load_ms": median(loads) * 1e3,
+        "close_ms": median(closes) * 1e3, "calls": len(seconds), "opened": len(loads),
+    }  # fmt: skip
+
+
+def _play(
+    who: Player, path: Path, client: str, session: object, timed: Timed, count: int
+) -> tuple[list[float], float, float]:
+    numbers = random.Random(count).sample(range(count), min(count, ENOUGH))
+    begin = perf_counter()
+    with who.opened(path, client, session):
+        opened = perf_counter()
+        found = []
+        for number in numbers:
+            wanted = entry(number)
+            seconds, body = timed(wanted.url)
+            assert body == wanted.body or json.loads(body) == json.loads(wanted.body), f"{who.name}: {body!r}"
+            found.append(seconds)
+            if len(found) >= 3 and perf_counter() - opened > BUDGET_S:
+                break
+        played = perf_counter()
+    return found, opened - begin, perf_counter() - played
+
+
+if __name__ == "__main__":
+    print(json.dumps(measured(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))))
