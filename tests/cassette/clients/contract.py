@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import pytest
-from respool.cassette.redaction import Redaction
 from server import BINARY, EVENTS, LARGE, PIECES, TEXT
 
 from respool.cassette.deck import Deck
 from respool.cassette.matching import Matching
 from respool.cassette.model import Cassette, Failure, Mode
 from respool.cassette.open_decks import Opened
+from respool.cassette.redaction import Redaction
 
 Seen: TypeAlias = dict[str, Any]
 """What an application saw of one call: status, reason, version, headers, body, and whatever else its client tells."""

@@ -255,6 +255,7 @@ MANY = [
 
 ROUTES: dict[str, Callable[..., None]] = {
     "hello": lambda h, *_: h.answer(b"hello", headers=[("Content-Type", "text/plain")]),
+    "elsewhere": lambda h, *_: h.answer(b"", 307, "Temporary Redirect", [("Location", "/echo")]),
     "late": lambda h, *_: h.answer(b"the body comes after the head", late=0.02),
     "json": lambda h, *_: json_of(h, {"name": "Oslo", "temp": -3.5, "tags": ["ø", "b"]}),
     "status": lambda h, code, reason="", *_: h.answer(b"" if code in ("204", "304") else b"status", int(code), reason),

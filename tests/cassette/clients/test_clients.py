@@ -73,6 +73,12 @@ def test_httpx2_under_the_name_of_httpx() -> None:
     assert python(code) == "True True"
 
 
+def test_a_class_that_comes_by_under_two_names_is_wrapped_once() -> None:
+    code = "clients.uninstall(); import httpx2; httpx2.alias_httpx(); clients.install();"
+    code += "print(once(httpx2.HTTPTransport.handle_request), once(httpx2.Client._transport_for_url))"
+    assert python(code) == "True True"
+
+
 def test_a_client_of_another_shape_is_told(tmp_path: Path) -> None:
     (tmp_path / "httpx.py").write_text("__version__ = '9.0'\nclass HTTPTransport: pass\n")
     code = "warnings.simplefilter('always'); warnings.showwarning = lambda message, kind, *_: print(kind.__name__, message);"

@@ -126,3 +126,37 @@ def test_what_goes_to_no_network_is_left_alone(module: Any) -> None:
             with module.Client(transport=transport, base_url="http://app.test") as client:
                 assert client.get("/").text == "in here"
     assert (deck.misses, deck.live) == ([], 0)
+
+
+@EACH
+def test_a_body_that_can_be_sent_once_cannot_be_sent_again(module: Any, plain: Server) -> None:
+    """A redirect that keeps the body asks for it anew: the request has the stream that the application gave it."""
+
+    def ask(content: Any) -> Any:
+        with module.Client(follow_redirects=True) as client:
+            try:
+                answer = client.post(plain.url + "/elsewhere", content=content)
+            except module.StreamConsumed as error:
+                return type(error)
+            return answer.json()["body"], type(answer.request.stream)
+
+    def once() -> Iterator[bytes]:
+        yield b"piece"
+
+    for content, told in ((lambda: b"bytes", 2), (once, module.StreamConsumed)):
+        live = ask(content())
+        assert live == told or len(live) == told
+        with deck_open(mode=Mode.FILL) as deck:
+            assert ask(content()) == live
+        with no_network(), deck_open(Cassette(deck.fresh), Mode.REPLAY):
+            assert ask(content()) == live
+
+
+@EACH
+def test_neither_fragment_nor_credentials_are_in_the_url(module: Any, plain: Server) -> None:
+    """The fragment is not sent, and user and password are sent as a header."""
+    with deck_open(mode=Mode.FILL) as deck, module.Client() as client:
+        client.get(plain.url.replace("//", "//me:secret@") + "/echo?a=1#part")
+    (interaction,) = deck.fresh
+    assert interaction.request.url == plain.url + "/echo?a=1"
+    assert "Authorization" in dict(interaction.request.headers)

@@ -54,7 +54,6 @@ def _load_verify_locations(original: Method) -> Method:
             vars(context).setdefault("respool_unread", []).append(lambda: original(context, cafile, capath))
             context.__class__ = UnreadContext
             return
-        read_what_was_put_off(context)
         original(context, cafile, capath, cadata)
         if bundle is not None:
             _good.add(bundle)
