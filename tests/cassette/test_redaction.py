@@ -56,6 +56,7 @@ def test_headers() -> None:
         ("Authorization", f"Bearer {KEY}"), ("proxy-authorization", "basic " + base64.b64encode(b"me:pass").decode()),
         ("X-Api-Key", "short"), ("Cookie", f"a={KEY}; theme=dark"), ("X-CSRF-Token", KEY), ("Accept", "text/html"),
         ("X-RateLimit-Remaining-Tokens", "12"), ("Idempotency-Key", "b2f3"), ("Ocp-Apim-Subscription-Key", KEY),
+        ("Permissions-Policy", "publickey-credentials-create=(self)"), ("Location", f"https://a/?token={KEY}&b=1"),
     )  # fmt: skip
     assert found == {
         "Authorization": "Bearer __redacted_authorization__",
@@ -67,6 +68,8 @@ def test_headers() -> None:
         "X-RateLimit-Remaining-Tokens": "12",
         "Idempotency-Key": "b2f3",
         "Ocp-Apim-Subscription-Key": "__redacted_ocp-apim-subscription-key__",
+        "Permissions-Policy": "publickey-credentials-create=(self)",
+        "Location": "https://a/?token=__redacted_token__&b=1",
     }
 
 

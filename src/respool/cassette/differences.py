@@ -154,17 +154,17 @@ def _bytes(was: bytes, now: bytes) -> Iterator[Difference]:
     try:
         yield _texts("body", was.decode(), now.decode())
     except UnicodeDecodeError:
-        yield Difference(f"body from byte {_common(was, now)} on", _size(was), _size(now))
+        yield Difference(f"body from byte {_shared(was, now)} on", _size(was), _size(now))
 
 
 def _texts(field: str, was: str, now: str) -> Difference:
     """Two texts from a little before the place where they part."""
-    at = _common(was, now)
+    at = _shared(was, now)
     start = max(0, at - 10)
     return Difference(f"{field} from character {at} on" if at else field, _shown(was[start:]), _shown(now[start:]))
 
 
-def _common(one: Sequence[Any], other: Sequence[Any]) -> int:
+def _shared(one: Sequence[Any], other: Sequence[Any]) -> int:
     low, high = 0, min(len(one), len(other))
     while low < high:  # halving, so that it is the interpreter's own comparison that walks through the text
         middle = (low + high + 1) // 2

@@ -121,12 +121,13 @@ def sensitivity(name: str, place: str) -> int:
 
 
 _STAND_INS = frozenset((
-    "redacted", "scrubbed", "filtered", "sanitized", "sanitised", "removed", "hidden", "masked", "omitted", "censored",
-    "dummy", "anonymized", "fake", "mock", "test", "testing", "example", "sample", "placeholder", "secret", "your", "my",
-    "some", "invalid", "wrong", "bad", "none", "null", "undefined", "default", "unused", "not", "a", "the", "an", "real", "value", "api", "key",
-    "authorization", "token", "auth", "access", "refresh", "id", "bearer", "password", "passwd", "pass", "user",
-    "username", "client", "session", "cookie", "foo", "bar", "baz", "abc", "abcd", "xyz", "string", "str", "openai", "anthropic", "google",
-    "aws", "azure", "env", "var", "code", "apikey", "testkey", "mytoken", "mykey", "secretkey", "basic",
+    "redacted", "scrubbed", "filtered", "sanitized", "sanitised", "removed", "hidden", "masked", "omitted",
+    "censored", "dummy", "anonymized", "fake", "mock", "test", "testing", "example", "sample", "placeholder",
+    "secret", "your", "my", "some", "invalid", "wrong", "bad", "none", "null", "undefined", "default", "unused",
+    "not", "a", "the", "an", "real", "value", "api", "key", "authorization", "token", "auth", "access", "refresh",
+    "id", "bearer", "password", "passwd", "pass", "user", "username", "client", "session", "cookie", "foo", "bar",
+    "baz", "abc", "abcd", "xyz", "string", "str", "openai", "anthropic", "google", "aws", "azure", "env", "var",
+    "code", "apikey", "testkey", "mytoken", "mykey", "secretkey", "basic",
 ))  # fmt: skip
 _BRACKETED = re.compile(r"<.*>|\[.*\]|\{.*\}|\(.*\)|%.*%|\*.*\*|__.*__|\$\{?\w+\}?", re.DOTALL)
 _MARKED = re.compile(

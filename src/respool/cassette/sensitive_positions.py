@@ -81,12 +81,12 @@ class Positions:
         changed = tuple((name, self._header(name, value)) for name, value in headers)
         return headers if changed == headers else changed
 
-    def text(self, text: str) -> str:
+    def text(self, text: str, *, form: bool = True) -> str:
         """A text of any kind (a body, or what stands encoded in one) with its sensitive positions replaced."""
-        return applied(text, self.edits(text))
+        return applied(text, self.edits(text, form=form))
 
-    def edits(self, text: str) -> list[Edit]:
-        """What to replace in a text, in order and apart."""
+    def edits(self, text: str, *, form: bool = True) -> list[Edit]:
+        """What to replace in a text, in order and apart; `form`: it may be one."""
         if self.nest > _NEST or not text:
             return []
         first = text[:64].lstrip()[:1]
@@ -99,7 +99,7 @@ class Positions:
             found += self._json(leaves)
             at = leaves.end
         if at < len(text):
-            found += self._plain(text, at)
+            found += self._plain(text, at, form)
         return apart(found)
 
     def pairs(self, text: str, place: str, start: int = 0) -> Iterator[Edit]:
@@ -145,7 +145,7 @@ class Positions:
         low = name.lower()
         explicit = self.plan.headers.get(low)
         if explicit is None and ("header" not in self.plan.by_name or grade(name, "header") is Grade.NEUTRAL):
-            return self._nested(value)
+            return self._nested(value, form=False)  # directives of a policy look like one
         if not value.strip():
             return value
         if low == "cookie":
@@ -221,7 +221,7 @@ class Positions:
             return [Edit(part.start, part.start + len(content), new)] if new != content else []
         return [Edit(part.start + start, part.start + end, text) for start, end, text in self.edits(content)]
 
-    def _plain(self, text: str, at: int) -> Iterator[Edit]:
+    def _plain(self, text: str, at: int, form: bool) -> Iterator[Edit]:
         """A text that is no JSON from `at` on: a form, lines of JSON (an event stream), XML, anything with URLs in it."""
         if at == 0:
             if _BASE64.fullmatch(text):
@@ -229,7 +229,7 @@ class Positions:
                 if cleaned != text:
                     yield Edit(0, len(text), cleaned)
                 return
-            if bodies.form(text.encode("latin-1", "replace")) is not None:
+            if form and bodies.form(text.encode("latin-1", "replace")) is not None:
                 yield from self.pairs(text, "form")
                 return
         for line in _LINE.finditer(text, at):
@@ -249,14 +249,14 @@ class Positions:
                 if new is not None and new != element[2]:
                     yield Edit(element.start(2), element.end(2), new)
 
-    def _nested(self, value: str) -> str:
+    def _nested(self, value: str, *, form: bool = True) -> str:
         """A value that may hold a text in itself: JSON, a URL, or base64 of one."""
         if self.nest >= _NEST:
             return value
         deeper = Positions(self.plan, self.known, answer=self.answer, inside=self.inside, nest=self.nest + 1)
         found = _BASE64.fullmatch(value)
         if not found:
-            return deeper.text(value)
+            return deeper.text(value, form=form)
         plain = _printable(found[2])
         if plain is None:
             return value
