@@ -95,6 +95,11 @@ def test_a_swap_puts_all_in_place(library: Library) -> None:
     staging = staged(library, "a", "new/b", body=LARGE)
     assert library.swap(staging) == [library.folder / "a.json", library.folder / "new" / "b.json"]
     assert [bodies(library.load(name)) for name in library.list()] == [[LARGE], [LARGE], [b"untouched"]]
+    library.save("a", said(LARGE + b"2"))
+    library.swap(staging)
+    assert len(list((library.folder / "a.bodies").iterdir())) == 1
+    library.save("a", said("old"))
+    library.swap(staging)
     library.restore("a")
     assert bodies(library.load("a")) == [b"old"]
     library.swap(staging, ["a.json"])

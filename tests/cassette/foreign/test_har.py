@@ -72,6 +72,14 @@ def test_contents_in_all_shapes(content: dict[str, Any], expected: bytes) -> Non
     assert answer.body == expected
 
 
+@pytest.mark.parametrize("body", ["AP8=", "gA=="])
+def test_a_content_is_decoded_also_where_it_is_no_text(body: str) -> None:
+    headers = [{"name": "Content-Encoding", "value": "deflate"}]
+    answer = read(har(entry({"headers": headers, "content": {"text": body, "encoding": "base64"}}))).interactions[0].response
+    assert isinstance(answer, Response)
+    assert answer.codings == ("deflate",)
+
+
 def test_a_form_is_what_was_posted() -> None:
     params = [{"name": "a b", "value": "1"}, {"name": "c", "value": "å"}]
     found = read(har(entry(postData={"mimeType": "application/x-www-form-urlencoded", "params": params})))

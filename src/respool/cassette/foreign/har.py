@@ -62,16 +62,16 @@ def _posted(value: Any, path: Path) -> bytes:
         fields = [shapes.mapping(each, (*path, "params")) for each in value["params"]]
         pairs = [(shapes.text(each.get("name"), path), shapes.text(each.get("value", ""), path)) for each in fields]
         return urlencode(pairs).encode("ascii")
-    return _content(value.get("text"), value.get("_encoding"), value.get("mimeType"), path)[0]
+    return _content(value.get("text"), value.get("_encoding"), value.get("mimeType"), path)
 
 
-def _content(text: Any, encoding: Any, mime: Any, path: Path) -> tuple[bytes, bool]:
+def _content(text: Any, encoding: Any, mime: Any, path: Path) -> bytes:
     if text is None:
-        return b"", False
+        return b""
     if encoding == "base64":
-        return shapes.content({"base64_string": text}, path)
+        return shapes.content({"base64_string": text}, path)[0]
     charset = _CHARSET.search(mime) if isinstance(mime, str) else None
-    return shapes.content({"string": text, "encoding": charset[1] if charset else None}, path)
+    return shapes.content({"string": text, "encoding": charset[1] if charset else None}, path)[0]
 
 
 def _answer(value: Any, path: Path, method: str) -> Response | Failure:
@@ -82,10 +82,10 @@ def _answer(value: Any, path: Path, method: str) -> Response | Failure:
         return Failure(kind if isinstance(kind, str) else "closed", message if isinstance(message, str) else "")
     here: Path = (*path, "content")
     held = shapes.mapping(value.get("content") or {}, here)
-    body, was_text = _content(held.get("text"), held.get("encoding"), held.get("mimeType"), here)
+    body = _content(held.get("text"), held.get("encoding"), held.get("mimeType"), here)
     return shapes.response(
         number, shapes.wire(value.get("statusText"), (*path, "statusText")), shapes.version(value.get("httpVersion")),
-        _headers(value, path), body, was_text=was_text, method=method,
+        _headers(value, path), body, decoded=True, method=method,
     )  # fmt: skip
 
 

@@ -105,5 +105,5 @@ def _response(value: Any, path: Path, method: str, disk: Disk) -> Response:
     body, was_text = shapes.content(value.get("body"), (*path, "body"), disk)
     return shapes.response(
         shapes.status(found, (*path, "status")), reason, shapes.version(value.get("http_version")), head, body,
-        was_text=was_text, method=method,
+        decoded=was_text, method=method,
     )  # fmt: skip

@@ -174,11 +174,12 @@ def _weigh(value: Any, known_weights: dict[int, int]) -> int:
     return known_weights[id(value)]
 
 
-def response(status: int, reason: str, spoken: str, head: Headers, body: bytes, *, was_text: bool, method: str) -> Response:
+def response(status: int, reason: str, spoken: str, head: Headers, body: bytes, *, decoded: bool, method: str) -> Response:
     """A response of a foreign cassette, consistent in itself.
 
     Some tools keep the body as it was sent, others decoded under headers that still name a coding. What is decoded has
-    its codings put on again at playback; a Content-Length that is not the body's is corrected.
+    its codings put on again at playback (`decoded`: it is, if it is not in the coding that its headers name); a
+    Content-Length that is not the body's is corrected.
     """
     codings: tuple[str, ...] = ()
     named = listed(head)
@@ -186,7 +187,7 @@ def response(status: int, reason: str, spoken: str, head: Headers, body: bytes, 
         unpacked = decode(body, named)
         if unpacked is not None:
             body, codings = unpacked, named
-        elif all(map(known, named)) and (was_text or not body.startswith(_MAGIC.get(named[-1], b""))):
+        elif all(map(known, named)) and (decoded or not body.startswith(_MAGIC.get(named[-1], b""))):
             codings = named
     bodiless = method.upper() == "HEAD" or status in (204, 304) or status < 200
     if not codings and not (bodiless and not body):

@@ -92,7 +92,7 @@ def _response(value: Any, path: Path, method: str) -> Response:
     spoken = shapes.version(value.get("protocol_version", value.get("http_version", value.get("version"))))
     return shapes.response(
         shapes.status(found, (*path, "status")), shapes.wire(reason, (*path, "status")), spoken, head, body,
-        was_text=was_text, method=method,
+        decoded=was_text, method=method,
     )  # fmt: skip
 
 
