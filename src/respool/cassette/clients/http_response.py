@@ -11,7 +11,7 @@ from typing import Any
 
 from respool.cassette.clients.driving import Tee, wire
 from respool.cassette.clients.failures import failure_of
-from respool.cassette.model import Failure, Headers, Response, header
+from respool.cassette.model import Failure, Response
 
 EARLY_END = Failure("closed", "the connection was closed before the end of the body")
 
@@ -19,28 +19,35 @@ EARLY_END = Failure("closed", "the connection was closed before the end of the b
 class PlayedResponse(HTTPResponse):
     """An answer from the tape, its body read from memory; in chunked coding where it came so, in the recorded chunks.
 
-    `pairs` are its headers, in the order of the wire.
-
     >>> PlayedResponse(Response(200, "OK", headers=(("Content-Length", "2"),), body=b"hi"), "GET").read()
     b'hi'
     """
+
+    pairs: list[tuple[str, str]]
+    """The headers, in the order of the wire."""
 
     def __init__(self, response: Response, method: str) -> None:
         # Not the parent's __init__: it wants a socket, and its `begin` would parse what is here already.
         headers, pieces = wire(response)
         whole = b"".join(pieces)
         bodyless = method == "HEAD" or response.status in (204, 304)
-        self.pairs = headers if bodyless else _with_length(headers, len(whole))
-        message = HTTPMessage()
-        for name, value in self.pairs:
-            message.set_raw(name, value)
-        self.headers = self.msg = message
+        told = "" if bodyless else str(len(whole))
+        self.chunked = False
+        self.headers = self.msg = HTTPMessage()
+        self.pairs = []
+        for name, value in headers:
+            # Lengths first: they are cheap, and only two names matter.
+            if len(name) == 17 and name.lower() == "transfer-encoding":
+                self.chunked = value.lower() == "chunked"
+            elif len(name) == 14 and told and value != told and name.lower() == "content-length":
+                value = told  # on a tape that was edited or redacted it may be another's
+            self.pairs.append((name, value))
+            self.msg.set_raw(name, value)
         self.status = self.code = response.status
         self.reason = response.reason
         self.version = 10 if response.version == "HTTP/1.0" else 11
         self.debuglevel = 0
         self._method = method
-        self.chunked = (header(headers, "transfer-encoding") or "").lower() == "chunked"
         self.chunk_left = None
         body: Any = BytesIO(chunked(pieces) if self.chunked else whole)
         self.fp = body
@@ -49,14 +56,6 @@ class PlayedResponse(HTTPResponse):
 
     def __del__(self) -> None:
         """There is nothing to close, and the parent's way of closing costs as much as all the rest."""
-
-
-def _with_length(headers: Headers, length: int) -> Headers:
-    """The headers with the true Content-Length: on a tape that was edited or redacted it may be another's."""
-    for name, value in headers:
-        if len(name) == 14 and name.lower() == "content-length" and value != str(length):
-            return tuple((name, str(length) if name.lower() == "content-length" else value) for name, value in headers)
-    return headers
 
 
 def chunked(pieces: list[bytes]) -> bytes:
