@@ -31,18 +31,13 @@ class Damage(ValueError):
 
 
 class Tape(Sequence[Interaction]):
-    """A sequence of interactions over checked entries. `request(place)` is there for who needs no response."""
+    """A sequence of interactions over checked entries."""
 
     __slots__ = ("_entries", "_made")
 
     def __init__(self, entries: list[dict[str, Any]]) -> None:
         self._entries = entries
         self._made: list[Interaction | None] = [None] * len(entries)
-
-    def request(self, place: int) -> Request:
-        """The request of one interaction."""
-        made = self._made[place]
-        return _request(self._entries[place]["request"]) if made is None else made.request
 
     @overload
     def __getitem__(self, place: int) -> Interaction: ...
