@@ -127,12 +127,14 @@ def test_rerecord_asks_for_everything_anew(driver: Driver, plain: Server) -> Non
 
 @EACH
 def test_bypass_keeps_nothing(driver: Driver, plain: Server) -> None:
-    plain.reset()
+    plan = Plan((*calls("/hello", "/large", "/gzip", "/chunked"), Call("/sse", read="stream"), Call("/hello", read="close")))
     tape = recorded(driver, plain)
+    live = driver.run(plain.url, plan)
+    plain.reset()
     with deck_open(tape, Mode.BYPASS) as deck:
-        assert driver.run(plain.url, HELLO)[0]["body"] == b"hello"
-    assert plain.requests == [("GET", "/hello")] * 2
-    assert (deck.played, deck.recorded, deck.live) == (0, 0, 1)
+        assert comparable(driver.run(plain.url, plan)) == comparable(live)
+    assert plain.requests == [("GET", call.path) for call in plan.calls]
+    assert (deck.played, deck.recorded, deck.live) == (0, 0, len(plan.calls))
 
 
 @EACH

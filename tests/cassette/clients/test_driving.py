@@ -133,6 +133,14 @@ def test_bypass_hands_out_the_answer_itself(asynchronous: bool) -> None:
         assert run(deck, answer, asynchronous=asynchronous)[0] is answer
 
 
+@BOTH
+def test_an_upgraded_connection_is_not_recorded(asynchronous: bool) -> None:
+    answer = Response(101)
+    with deck_open(mode=Mode.FILL) as deck:
+        assert run(deck, answer, asynchronous=asynchronous)[0] is answer
+    assert (deck.fresh, deck.close().cut) == ((), 1)
+
+
 class Body:
     """A deck that records, and a tee on one answer of it."""
 

@@ -223,6 +223,31 @@ def test_a_connection_is_reused_between_live_requests_of_a_deck(plain: Server) -
     assert plain.requests == [("GET", "/counted/2"), ("GET", "/counted/3")]
 
 
+@pytest.mark.parametrize("mode", [Mode.BYPASS, Mode.FILL])
+def test_a_connection_goes_back_when_its_answer_is_read(mode: Mode, plain: Server) -> None:
+    """The whole body is read before another request may use the connection."""
+    plain.reset()
+    with urllib3.PoolManager() as pools, deck_open(mode=mode):
+        large = pools.request("GET", plain.url + "/large")
+        small = pools.request("GET", plain.url + "/gzip")
+    assert (large.data, small.data) == (LARGE, TEXT)
+    assert plain.connections == 1
+
+
+def test_a_tunnel_that_was_not_needed_is_forgotten(plain: Server, tls: Server, authority: Path) -> None:
+    """A pool that was played with, then used without a deck, then recorded with."""
+    url = tls.url + "/hello"
+    with urllib3.ProxyManager(plain.url, ca_certs=str(authority)) as pools:
+        with deck_open(mode=Mode.FILL) as deck:
+            pools.request("GET", url)
+        with urllib3.ProxyManager(plain.url, ca_certs=str(authority)) as others:
+            with deck_open(Cassette(deck.fresh), Mode.REPLAY):
+                assert others.request("GET", url).data == b"hello"
+            assert others.request("GET", url).data == b"hello"
+            with deck_open(mode=Mode.FILL):
+                assert others.request("GET", url).data == b"hello"
+
+
 def test_events_are_seen_one_by_one(plain: Server) -> None:
     def ask() -> list[bytes]:
         with requests.get(plain.url + "/sse", stream=True, timeout=10) as answer:

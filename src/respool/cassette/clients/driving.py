@@ -216,7 +216,11 @@ class _Trip(Generic[Answer]):
         answer = cast(Answer, self.answer)
         if self._slot is None:
             return answer
-        return self._call.teed(answer, Tee(self._deck, self._slot, self._call.head(answer), self._begun))
+        head = self._call.head(answer)
+        if head.status == 101:  # from here on it is a connection, which no tape can play
+            self._deck.release(self._slot)
+            return answer
+        return self._call.teed(answer, Tee(self._deck, self._slot, head, self._begun))
 
 
 def _decided(steps: _Steps) -> Step | Interaction:

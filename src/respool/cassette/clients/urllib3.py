@@ -42,13 +42,15 @@ def patch(module: ModuleType) -> None:
             deck = open_deck()
             if deck is None:
                 return original(pool, conn, method, url, **options)
-            return drive(deck, _Call(client, original, pool, conn, method, url, options))
+            call = _Call(client, original, pool, conn, method, url, options)
+            return call.preloaded(drive(deck, call))
 
         return _make_request
 
     def prepare_proxy(original: Method) -> Method:
         def _prepare_proxy(pool: Any, conn: Any) -> None:
             if open_deck() is None:
+                vars(conn).pop(_TUNNEL, None)
                 original(pool, conn)
             else:
                 setattr(conn, _TUNNEL, original)
@@ -72,7 +74,7 @@ class _Client(NamedTuple):
 class _Call:
     """One request on one of a pool's connections."""
 
-    __slots__ = ("_client", "_conn", "_method", "_options", "_original", "_pool", "_url")
+    __slots__ = ("_client", "_conn", "_method", "_options", "_original", "_pool", "_sent", "_url")
 
     def __init__(
         self, client: _Client, original: Method, pool: Any, conn: Any, method: str, url: str, options: dict[str, Any]
@@ -84,6 +86,7 @@ class _Call:
         self._method = method
         self._url = url
         self._options = options
+        self._sent = False
 
     def request(self) -> Request:
         url = self._url
@@ -97,8 +100,9 @@ class _Call:
     def send(self) -> Any:
         options = self._options
         if self._client.version_2:
-            # Preloaded it would come with its body already decoded; `teed` makes up for it.
+            # Preloaded it would come with its body already decoded; `preloaded` makes up for it.
             options = {**options, "preload_content": False}
+        self._sent = self._client.version_2
         with recorded_above():
             open_tunnel = vars(self._conn).pop(_TUNNEL, None)
             if open_tunnel is not None:
@@ -122,8 +126,6 @@ class _Call:
         original = answer if isinstance(answer, HTTPResponse) else getattr(answer, "_original_response", None)
         if original is not None:
             read_along(original, tee)
-        if answer is not original and self._options.get("preload_content", True):
-            answer.read(cache_content=True)
         if original is None:  # HTTP/2, an experiment of urllib3's that reads everything at once
             tee.feed(answer.data)
             tee.end()
@@ -131,6 +133,12 @@ class _Call:
 
     def dropped(self, answer: Any) -> None:
         answer.close()
+
+    def preloaded(self, answer: Any) -> Any:
+        """The answer with its body read, if that is what urllib3 would have done: its connection goes back to the pool."""
+        if self._sent and self._options.get("preload_content", True) and isinstance(answer, self._client.response):
+            answer.read(cache_content=True)
+        return answer
 
     def replayed(self, interaction: Interaction) -> Any:
         response = interaction.response
