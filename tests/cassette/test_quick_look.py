@@ -19,7 +19,7 @@ PIECES = st.sampled_from(
         *"\":= &?{}[<>\\%@\n.;#_-/\u00e9", "token", "api_key", "password", "sig", "key", "a", "</", "http://",
         "aB3dE5gH1jK2mN4", "sk-", "bearer ", "Basic ", "data: ", "eyJ", "code", "--x\r\n", "u00",
         "https://hooks.slack.com/services/", "/bot", "123456789:", "-----BEGIN PRIVATE KEY-----", "AKIA",
-        base64.b64encode(b'{"token": "x"}').decode(), json.dumps({"password": "x"}), "name=",
+        base64.b64encode(b'{"token": "x"}').decode(), json.dumps({"password": "x"}), "name=", "%3D", "%26", "%3F",
     ]
 )  # fmt: skip
 TEXTS = st.lists(PIECES, max_size=8).map("".join)

@@ -116,6 +116,10 @@ def test_urls(before: str, after: str) -> None:
         ('{"password": 123456, "secret": true}', '{"password": 0, "secret": true}'),
         ('{"inner": "{\\"token\\": \\"' + KEY + '\\"}"}', '{"inner": "{\\"token\\": \\"__redacted_token__\\"}"}'),
         ('{"next": "https://a/?sig=K&b=1"}', '{"next": "https://a/?sig=__redacted_sig__&b=1"}'),
+        (
+            '{"html": "<a href=https://a/?src=https%3A%2F%2Fb%3FSignature%3DaBc%26c%3D1&w=2>"}',
+            '{"html": "<a href=https://a/?src=https://b%3FSignature%3D__redacted_signature__%26c%3D1&w=2>"}',
+        ),
         ('{"db": "postgres://me:pass@host/db"}', '{"db": "postgres://__redacted_userinfo__@host/db"}'),
         ('{"a": 1}\n{"token": "' + KEY + '"}\n', '{"a": 1}\n{"token": "__redacted_token__"}\n'),
         ('data: {"token": "' + KEY + '"}\n\ndata: [DONE]\n', 'data: {"token": "__redacted_token__"}\n\ndata: [DONE]\n'),

@@ -18,7 +18,7 @@ NEUTRAL = """
   tokens max_tokens total_tokens completion_tokens prompt_tokens tokenizer next_page_token nextPageToken NextToken page_token
   continuation_token pad_token primary_key public_key keyboard monkey keywords author authority design passenger session_name
   key token_type token_endpoint password_policy secret_name client_id id signature expires_in idempotency_token key_id keys
-  client_secret_expires_at prompt_cache_key
+  client_secret_expires_at prompt_cache_key searchToken
 """
 
 

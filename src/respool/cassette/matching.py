@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
 from respool.cassette import jsonpath, keys
@@ -32,8 +33,8 @@ class _Prepared:
     _paths: tuple[jsonpath.Steps, ...]
     _method: bool
     _body: str
-    _addresses: dict[str, Hashable]
-    _bodies: dict[bytes, Hashable]
+    _addresses: dict[str, Hashable]  # keys of URLs, and
+    _bodies: dict[bytes, Hashable]  # of bodies, as far as they were asked for
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,9 @@ class Matching(_Prepared):
         self._set("_paths", tuple(jsonpath.parse(path) for path in self.ignore_json))
         self._set("_method", "method" in self.parts)
         self._set("_body", next((part for part in ("raw_body", "body") if part in self.parts), ""))
-        self._set("_addresses", {})
-        self._set("_bodies", {})
+        addresses, bodies = _memos(self.parts, self.ignore_query, self.query_order, self.ignore_json, self.ignore_form)
+        self._set("_addresses", addresses)
+        self._set("_bodies", bodies)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -162,6 +164,12 @@ class Matching(_Prepared):
         if self._body == "raw_body":
             return keys.raw_body(body)
         return _kept(self._bodies, body, keys.body(body, self._paths, self.ignore_form))
+
+
+@lru_cache(64)
+def _memos(*rule: Hashable) -> tuple[dict[str, Hashable], dict[bytes, Hashable]]:
+    """One pair for all rules alike: every test of a suite makes its own, and asks for the same addresses."""
+    return {}, {}
 
 
 def _kept(memo: dict[_Text, Hashable], given: _Text, found: Hashable) -> Hashable:

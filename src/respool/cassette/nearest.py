@@ -57,7 +57,7 @@ def nearest(
     for _, negative in heapq.nlargest(_COMPARED, looked_at):
         found = differences(same(candidates[-negative].request), request, matching)
         distance = sum(_WEIGHT.get(each.field.partition(" ")[0], 1.0) for each in found)
-        if best is None or (distance, -negative) < best[:2]:
+        if best is None or distance < best[0]:  # of equals the first has the closest address
             best = (distance, -negative, found)
     return Nearest(best[1], tuple(best[2])) if best else None
 

@@ -39,7 +39,8 @@ def is_harmless(body: bytes) -> bool:
     low = body.lower()
     for stem in STEMS:
         if stem in low:
-            return b"----begin" not in low and b"bearer " not in low and _names_are_neutral(body)
+            hidden = b"----begin" in low or b"bearer " in low or b"%3d" in low
+            return not hidden and _names_are_neutral(body)
     return True
 
 

@@ -54,7 +54,7 @@ _OWNERS_OF_KEYS = _set(
 _NO_CREDENTIAL = _set(
     "page next continuation sync cursor start end pad eos bos unk mask stop special prompt completion total max min per"
     " input output first last previous prev resume list delta position change idempotency request client image text audio"
-    " reasoning cached cls sep"
+    " reasoning cached cls sep search query word match"
 )
 _PARAMETERS = _set("query link form header")
 _NEUTRAL_HEADERS = (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import quote, unquote
 
 from respool.cassette import bodies, jsonpath
@@ -106,16 +106,20 @@ class Positions:
         """What to replace in a query or a form that begins at `start`."""
         rules = self.plan.query if place == "query" else self.plan.form
         for found in _PAIR.finditer(text):
-            name, value = parameter(found[1]), found[2]
-            if not value:
-                continue
-            new = self._by_name(name, parameter(value), place, rules.get(name))
-            if new is None and len(value) > 8 and ("%" in value or "@" in value or "=" in value or len(value) > 24):
-                plain = parameter(value)
-                cleaned = self._nested(plain)
-                new = quote(cleaned, safe="-._~/:@!$,*()") if cleaned != plain else None
-            if new is not None and new != value:
+            new = self._parameter(found[1], found[2], place, rules)
+            if new is not None and new != found[2]:
                 yield Edit(start + found.start(2), start + found.end(2), new)
+
+    def _parameter(self, name: str, value: str, place: str, rules: Mapping[str, str]) -> str | None:
+        """What is to stand for a value of a query or a form, in the spelling of a URL; None if it may stay."""
+        if not value:
+            return None
+        name, plain = parameter(name), parameter(value)
+        new = self._by_name(name, plain, place, rules.get(name))
+        if new is None and len(value) > 8 and ("%" in value or "@" in value or "=" in value or len(value) > 24):
+            cleaned = self._nested(plain)
+            new = quote(cleaned, safe="-._~/:@!$,*()") if cleaned != plain else None
+        return new
 
     def _by_name(self, name: str, value: str, place: str, explicit: str | None = None) -> str | None:
         """What is to stand for the value under this name, None if it may stay. Remembers the value."""
@@ -240,7 +244,7 @@ class Positions:
                 yield from self._user(user[1], user.start(1))
         if "=" in text:
             for pair in _IN_TEXT.finditer(text, at):
-                new = self._by_name(parameter(pair[1]), parameter(pair[2]), "link", self.plan.query.get(pair[1]))
+                new = self._parameter(pair[1], pair[2], "link", self.plan.query)
                 if new is not None and new != pair[2]:
                     yield Edit(pair.start(2), pair.end(2), new)
         if "</" in text:
