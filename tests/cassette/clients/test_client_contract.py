@@ -12,9 +12,10 @@ import drivers_httpx
 import drivers_urllib3
 import pytest
 from contract import CASES, Call, Case, Driver, Plan, calls, comparable, deck_open, no_network
-from server import Server
+from server import LARGE, Server
 
-from respool.cassette.model import Cassette, Mode
+from respool.cassette.deck import Observed
+from respool.cassette.model import Cassette, Mode, Request
 from respool.errors import RequestNotRecorded
 
 DRIVERS: list[Driver] = [
@@ -135,6 +136,23 @@ def test_bypass_keeps_nothing(driver: Driver, plain: Server) -> None:
         assert comparable(driver.run(plain.url, plan)) == comparable(live)
     assert plain.requests == [("GET", call.path) for call in plan.calls]
     assert (deck.played, deck.recorded, deck.live) == (0, 0, len(plan.calls))
+
+
+@EACH
+def test_what_is_throttled_is_asked_for_again(driver: Driver, plain: Server) -> None:
+    """Of the two answers that said "not now" neither the application nor the tape sees anything."""
+
+    def throttle(request: Request, observed: Observed | None) -> float | None:
+        return 0.001 if observed is not None and observed.status == 503 else None
+
+    plain.reset()
+    plan = Plan(calls("/flaky/2", "/large"))
+    with deck_open(mode=Mode.FILL, throttle=throttle) as deck:
+        seen = driver.run(plain.url, plan)
+    assert [each["body"] for each in seen] == [b"now", LARGE]
+    assert [path for _, path in plain.requests] == ["/flaky/2"] * 3 + ["/large"]
+    closed = deck.close()
+    assert ([each.response.status for each in closed.fresh], closed.cut, closed.unfinished) == ([200, 200], 0, 0)
 
 
 @EACH

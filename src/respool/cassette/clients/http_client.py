@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import socket
 import ssl
-from http.client import BadStatusLine, HTTPResponse, RemoteDisconnected
+from contextlib import suppress
+from http.client import BadStatusLine, HTTPException, HTTPResponse, RemoteDisconnected
 from types import ModuleType
 from typing import Any
 
@@ -152,6 +153,9 @@ class _Call:
         return answer
 
     def dropped(self, answer: HTTPResponse) -> None:
+        # Read, not only closed: the same connection is asked again.
+        with suppress(OSError, HTTPException):
+            answer.read()
         answer.close()
         self._sock.real = self._connection.sock
 

@@ -7,6 +7,7 @@ own. A tunnel through a proxy, which urllib3 opens before, is postponed until a 
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from inspect import signature
 from io import BytesIO
@@ -132,7 +133,9 @@ class _Call:
         return answer
 
     def dropped(self, answer: Any) -> None:
-        answer.close()
+        # Read, not closed: the same connection is asked again.
+        with suppress(OSError, HTTPException, self._client.errors.HTTPError):
+            answer.read()
 
     def preloaded(self, answer: Any) -> Any:
         """The answer with its body read, if that is what urllib3 would have done: its connection goes back to the pool."""
