@@ -10,7 +10,7 @@ no notion of goes into the driver's `not_applicable`, with the reason.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
@@ -19,8 +19,9 @@ import pytest
 from server import BINARY, EVENTS, LARGE, PIECES, TEXT
 
 from respool.cassette.deck import Deck
+from respool.cassette.format import read, write
 from respool.cassette.matching import Matching
-from respool.cassette.model import Cassette, Failure, Mode
+from respool.cassette.model import Cassette, Failure, Interaction, Mode
 from respool.cassette.open_decks import Opened
 from respool.cassette.redaction import Redaction
 
@@ -221,6 +222,14 @@ def no_network() -> Iterator[None]:
         patch.setattr(socket, "getaddrinfo", refuse)
         yield
     assert not tried
+
+
+def stored(fresh: Iterable[Interaction]) -> Cassette:
+    """What was recorded, as it comes back from a file."""
+    written = write(Cassette(tuple(fresh)))
+    tape = read(written.data, "tape.json", lambda digest: written.side[digest])
+    assert list(tape.interactions) == list(fresh)
+    return tape
 
 
 def failures_on(tape: Cassette) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import drivers_httpcore
 import drivers_httpx
 import drivers_urllib3
 import pytest
-from contract import CASES, Call, Case, Driver, Plan, calls, comparable, deck_open, no_network
+from contract import CASES, Call, Case, Driver, Plan, calls, comparable, deck_open, no_network, stored
 from server import LARGE, Server
 
 from respool.cassette.deck import Observed
@@ -81,7 +82,7 @@ def test_case(driver: Driver, name: str, bench: Bench) -> None:
     assert (len(closed.fresh), closed.cut, closed.unfinished) == (expected, 0, 0)
 
     bench.reset()
-    with no_network(), deck_open(Cassette(closed.fresh), Mode.REPLAY) as deck:
+    with no_network(), deck_open(stored(closed.fresh), Mode.REPLAY) as deck:
         replayed = driver.run(root, plan)
     assert comparable(replayed) == comparable(live)
     assert (deck.played, deck.unplayed, deck.live, deck.misses) == (len(closed.fresh), (), 0, [])
@@ -153,6 +154,19 @@ def test_what_is_throttled_is_asked_for_again(driver: Driver, plain: Server) -> 
     assert [path for _, path in plain.requests] == ["/flaky/2"] * 3 + ["/large"]
     closed = deck.close()
     assert ([each.response.status for each in closed.fresh], closed.cut, closed.unfinished) == ([200, 200], 0, 0)
+
+
+@EACH
+def test_a_connection_is_counted_once(driver: Driver, plain: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the adapter that sent the request, not by the network guard too, which sees it connect."""
+    monkeypatch.setattr("respool.cassette.guard.LOOPBACK", ())
+    monkeypatch.setattr("ipaddress.IPv4Address.is_loopback", False)
+    guard.watch()
+    with deck_open(mode=Mode.FILL) as deck:
+        driver.run(plain.url, HELLO)
+        assert deck.live == 1
+        socket.create_connection(("127.0.0.1", int(plain.url.rpartition(":")[2]))).close()
+        assert deck.live == 2
 
 
 @EACH
