@@ -12,6 +12,7 @@ from respool.cassette.sensitive_names import STEMS, Grade, grade
 _PARAMETER = re.compile(rb'[?&;#"]([A-Za-z0-9_.\[\]%-]{1,64})=')
 _ELEMENT = re.compile(rb"<([A-Za-z_][A-Za-z0-9_:.-]{0,63})")
 _NESTED = re.compile(r"[=@{\[<]")  # marks of a text that has names in itself
+_APART = re.compile(rb'"\s+:')
 _RUN = 20  # no shape of a secret, and no base64 of a text worth a look, is shorter
 _LONG = b"a" * _RUN
 _SEEN = 4096
@@ -81,18 +82,24 @@ def has_long_word(text: str) -> bool:
 
 
 def _names_are_neutral(body: bytes) -> bool:
-    before = b""
-    for piece in body.split(b'"'):
-        first = piece[:1]
-        if (first == b":" or (first.isspace() and piece.lstrip()[:1] == b":")) and before not in _neutral:
-            if grade(before.rstrip(b"\\").decode("latin-1"), "json") is not Grade.NEUTRAL:
+    if _APART.search(body):
+        return False  # a blank before a colon: nobody's encoder writes it
+    for piece in body.split(b'":')[:-1]:
+        name = piece[piece.rfind(b'"') + 1 :] if piece[-1:] != b"\\" else _escaped_name(piece)
+        if name not in _neutral:
+            if grade(name.decode("latin-1"), "json") is not Grade.NEUTRAL:
                 return False
-            if len(before) < 64:
+            if len(name) < 64:
                 if len(_neutral) > _SEEN:
                     _neutral.clear()
-                _neutral.add(before)
-        before = piece
+                _neutral.add(name)
     found = [(name, "query") for name in _PARAMETER.findall(body)] if b"=" in body else []
     if b"</" in body:
         found += [(name, "xml") for name in _ELEMENT.findall(body)]
     return all(grade(name.decode("latin-1"), place) is Grade.NEUTRAL for name, place in found)
+
+
+def _escaped_name(piece: bytes) -> bytes:
+    """A name in JSON in JSON, where quotes stand behind backslashes."""
+    piece = piece.rstrip(b"\\")
+    return piece[piece.rfind(b'"') + 1 :]
