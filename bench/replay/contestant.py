@@ -21,7 +21,7 @@ BUDGET_S, ENOUGH = 1.0, 400  # a cell is measured until either is reached, and f
 
 
 def measured(name: str, client: str, count: int, folder: Path) -> Json:
-    """Median µs per replayed request, of the first request, ms to load and to close. Raises AssertionError for a wrong body."""
+    """Median µs of a replayed request and of the first one, ms to load and to close. Raises AssertionError."""
     who = player(name)
     path, warm = written(who.tape, count, folder), written(who.tape, WARM, folder)
     seconds: list[float] = []

@@ -36,7 +36,9 @@ def _vcrpy(path: Path, entries: list[Entry]) -> None:
 
     made = [
         {
-            "request": {"body": None, "headers": {k: [v] for k, v in REQUEST_HEADERS.items()}, "method": "GET", "uri": each.url},
+            "request": {
+                "body": None, "headers": {k: [v] for k, v in REQUEST_HEADERS.items()}, "method": "GET", "uri": each.url,
+            },
             "response": {
                 "body": {"string": each.body.decode()}, "headers": {name: [value] for name, value in each.headers},
                 "status": {"code": 200, "message": "OK"},

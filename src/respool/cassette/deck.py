@@ -9,7 +9,7 @@ the making of the index, which happens once per bucket; it spans no yield.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Callable, Generator, Hashable, Iterable
 from itertools import count
 from threading import Lock
 from typing import NamedTuple, Protocol, TypeAlias
@@ -226,7 +226,7 @@ class Deck:
         Idempotent: a second call returns the same figures.
         """
         self.closed = True
-        fresh = self.fresh
+        fresh = self.fresh if self._kept else ()
         cut = len({slot.place for slot in tuple(self._released)} - set(self._kept))
         return Closed(
             fresh, self.played, tuple(self.misses), self.unplayed if self._answers else (), self.live, cut,
@@ -271,21 +271,27 @@ class Deck:
         """Bring the bucket of `request` under full keys: a large cassette pays only for what is asked of it."""
         matching, buckets = self.matching, self._buckets
         if buckets is None:
+            places = range(len(self.cassette.interactions))
             buckets = {}
-            for place in range(len(self.cassette.interactions)):
-                buckets.setdefault(matching.bucket(self._stored(place)), []).append(place)
+            if len(places) == 1:  # the most frequent tape by far
+                self._track(places)
+            else:
+                for place in places:
+                    buckets.setdefault(matching.bucket(self._stored(place)), []).append(place)
             self._buckets = buckets
-        places = buckets.pop(matching.bucket(request), None)
-        if places is not None:
-            tracks: dict[Hashable, _Track] = {}
-            for place in places:
-                tracks.setdefault(matching.key(self._stored(place)), _Track()).places.append(place)
-            self._tracks.update(tracks)
+        if buckets and (found := buckets.pop(matching.bucket(request), None)):
+            self._track(found)
         return self._tracks.get(key)
+
+    def _track(self, places: Iterable[int]) -> None:
+        tracks: dict[Hashable, _Track] = {}
+        for place in places:
+            tracks.setdefault(self.matching.key(self._stored(place)), _Track()).places.append(place)
+        self._tracks.update(tracks)
 
     def _stored(self, place: int) -> Request:
         """A recorded request in the form that is matched: rules that are newer than the tape hold for it too."""
-        return self._form(self.cassette.interactions[place].request)
+        return self._form(self.cassette.request(place))
 
     def _form(self, request: Request) -> Request:
         return self.redaction.request(request) or request

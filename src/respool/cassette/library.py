@@ -38,7 +38,7 @@ class Library:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
+        self.folder = folder if isinstance(folder, Path) else Path(folder)
         self._held: set[tuple[str, int]] = set()  # files and the threads that have them
 
     def path(self, name: str | Path) -> Path:

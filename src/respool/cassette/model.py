@@ -111,6 +111,12 @@ class Cassette:
     origin: str = "respool"
     extra: Mapping[str, Any] = field(default_factory=_nothing)
 
+    def request(self, place: int) -> Request:
+        """The request of one interaction; a sequence with a `request(place)` of its own needs not make the answer."""
+        told = getattr(self.interactions, "request", None)
+        found: Request = self.interactions[place].request if told is None else told(place)
+        return found
+
 
 PLACEHOLDER = re.compile(r"__redacted_[a-z0-9][a-z0-9_.-]{0,63}__")
 """What stands for a secret on a tape: ASCII that no URL, form or JSON encoder changes; test it with fullmatch."""

@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
@@ -46,13 +46,16 @@ class Figures(NamedTuple):
 
 def figures_of(deck: Deck, written: bool) -> Figures:
     """The figures of a deck that is closed."""
-    closed, stored = deck.close(), deck.cassette.interactions
+    closed = deck.close()
     return Figures(
         deck.name, deck.mode.value, closed.played, len(closed.fresh), closed.live,
         tuple(miss.message for miss in closed.misses),
-        tuple(f"{stored[place].request.method} {stored[place].request.url}" for place in closed.unplayed),
+        tuple(" ".join(deck.cassette.request(place)[:2]) for place in closed.unplayed),
         closed.cut, closed.unfinished, written,
     )  # fmt: skip
+
+
+DEFAULT_MATCHING = Matching()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Conditions:
     """
 
     mode: Mode = Mode.REPLAY
-    matching: Matching = field(default_factory=Matching)
+    matching: Matching = DEFAULT_MATCHING
     redact: tuple[Rule, ...] = ()
     without: tuple[str, ...] = ()
     allow_status: frozenset[int] | None = frozenset()
@@ -87,7 +90,7 @@ class Recording:
     def __init__(
         self, path: str | os.PathLike[str], conditions: Conditions | None = None, *, test: str = "", command: str = "",
     ) -> None:  # fmt: skip
-        self.path = Path(path)
+        self.path = path if isinstance(path, Path) else Path(path)
         self.conditions = conditions or Conditions()
         self.test = test
         self.command = command
@@ -250,8 +253,9 @@ def use_cassette(
         raise UsageError(f"match= and {next(iter(matching))}= were both given", why="a Matching says all of it by itself")
     if unplayed not in ("report", "fail"):
         raise UsageError(f"unplayed={unplayed!r} is not 'report' or 'fail'")
+    path = Path(path)
     conditions = Conditions(
-        mode_named(mode, Path(path)), match or matching_of(matching), tuple(redact), tuple(without),
+        mode_named(mode, path), match or matching_of(matching), tuple(redact), tuple(without),
         None if allow_status is None else frozenset(allow_status), keep_failures, repeats, unplayed,
         tuple(Path(one) for one in also),
     )  # fmt: skip
@@ -260,6 +264,8 @@ def use_cassette(
 
 def matching_of(options: Mapping[str, Any]) -> Matching:
     """The rule with these fields of Matching. Raises UsageError, naming the closest, for a field that is none."""
+    if not options:
+        return DEFAULT_MATCHING
     known = [each.name for each in fields(Matching) if each.init]
     for name in options:
         if name not in known:
@@ -302,10 +308,9 @@ def complain(figures: Figures, unplayed: str) -> None:
 
 def _shown(path: Path) -> str:
     """Relative where it is below the working folder, as people type it."""
-    try:
-        return str(path.absolute().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+    text = str(path)
+    here = os.path.join(os.getcwd(), "")
+    return text.removeprefix(here) if os.path.isabs(text) else text
 
 
 def _statuses_allowed(fresh: Sequence[Interaction], allowed: frozenset[int] | None, where: str) -> None:
@@ -322,6 +327,9 @@ def _statuses_allowed(fresh: Sequence[Interaction], allowed: frozenset[int] | No
             )  # fmt: skip
 
 
+_last: tuple[object, Redaction] | None = None  # what was given, and what was made of it
+
+
 @functools.lru_cache(maxsize=64)
 def _rules(rules: tuple[Rule, ...], without: tuple[str, ...], environ: tuple[tuple[str, str], ...]) -> Redaction:
     return Redaction((*DEFAULT, *rules), without=without, environ=dict(environ))
@@ -329,4 +337,9 @@ def _rules(rules: tuple[Rule, ...], without: tuple[str, ...], environ: tuple[tup
 
 def _redaction(rules: tuple[Rule, ...], without: tuple[str, ...]) -> Redaction:
     """Made anew only when the rules or the environment changed: its patterns are compiled once."""
-    return _rules(rules, without, tuple(os.environ.items())).fresh()
+    global _last
+    # Walking through os.environ decodes every value; what it stands on can be compared as it is.
+    environ: object = dict(getattr(os.environ, "_data", None) or os.environ)
+    if _last is None or _last[0] != (rules, without, environ):
+        _last = (rules, without, environ), _rules(rules, without, tuple(os.environ.items()))
+    return _last[1].fresh()

@@ -39,6 +39,11 @@ class Tape(Sequence[Interaction]):
         self._entries = entries
         self._made: list[Interaction | None] = [None] * len(entries)
 
+    def request(self, place: int) -> Request:
+        """The request of one interaction: an index of a large tape makes no answer for it."""
+        made = self._made[place]
+        return _request(self._entries[place]["request"]) if made is None else made.request
+
     @overload
     def __getitem__(self, place: int) -> Interaction: ...
     @overload
