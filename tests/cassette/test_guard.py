@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from respool.cassette import guard
+from respool.cassette import clients, guard
 from respool.errors import NetworkBlocked
 
 UNROUTED = "192.0.2.1"  # RFC 5737: for documentation, never answers
@@ -96,12 +96,18 @@ def test_threads_are_blocked_too(server: int) -> None:
     assert len(seen) == 1
 
 
-def test_everything_is_put_back() -> None:
-    before = (socket.socket.connect, socket.socket.connect_ex, socket.socket.sendto, socket.getaddrinfo, socket.socketpair)
+def everything() -> tuple[object, ...]:
+    methods = (socket.socket.connect, socket.socket.connect_ex, socket.socket.sendto, socket.socket.sendmsg)
+    return (*methods, socket.getaddrinfo, socket.gethostbyname, socket.gethostbyaddr, socket.socketpair)
+
+
+def test_everything_can_be_put_back() -> None:
+    clients.uninstall()
+    before = everything()
     with guard.blocking(), guard.blocking():
-        assert socket.getaddrinfo is not before[3]
-    after = (socket.socket.connect, socket.socket.connect_ex, socket.socket.sendto, socket.getaddrinfo, socket.socketpair)
-    assert after == before
+        assert socket.getaddrinfo is not before[4]
+    clients.uninstall()
+    assert everything() == before
 
 
 def test_the_error_names_the_client() -> None:

@@ -1,14 +1,16 @@
 """The network guard: while a block is up, a connection to anything but the allowed hosts fails, name look-up included.
 
-`socket.socket.connect`, `connect_ex`, `sendto` and the look-up functions are replaced once, when the first block goes
-up, and put back when the last one is down. Sockets themselves stay what they are: servers, socket pairs and asyncio's
-own plumbing work as ever.
+It also sees what no adapter does: a connection made while a cassette is open, by a client that we do not cover, is
+counted on its deck as live. The functions of `socket` are replaced once per process; sockets themselves stay what they
+are: servers, socket pairs and asyncio's own plumbing work as ever. Clients that connect below Python tell `check`
+themselves (clients/uncovered.py).
 """
 
 from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import re
 import socket
 import sys
@@ -16,32 +18,69 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from respool.errors import NetworkBlocked
+from respool.cassette.clients.layers import inside
+from respool.cassette.clients.patches import is_ours, replace
+from respool.cassette.deck import Deck
+from respool.cassette.model import Mode
+from respool.cassette.open_decks import current, outermost_first
+from respool.errors import CassetteError, NetworkBlocked, UsageError
+
+__tracebackhide__ = True  # a block is shown where the application tried to connect
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::")
 _CLIENTS = frozenset({
-    "aiohttp", "asyncpg", "boto3", "botocore", "curl_cffi", "ftplib", "google", "grpc", "http", "httpcore", "httplib2",
-    "httpx", "httpx2", "ldap3", "niquests", "paramiko", "psycopg", "pymongo", "pymysql", "redis", "requests", "smtplib",
-    "treq", "twisted", "urllib", "urllib3", "websocket", "websockets",
+    "aiohttp", "asyncpg", "boto3", "botocore", "curl_cffi", "elasticsearch", "ftplib", "google", "grpc", "http", "httpcore",
+    "httplib2", "httpx", "httpx2", "ldap3", "niquests", "paramiko", "psycopg", "pycurl", "pymongo", "pymysql", "redis",
+    "requests", "smtplib", "tornado", "treq", "twisted", "urllib", "urllib3", "websocket", "websockets",
 })  # fmt: skip
-_LOOK_UPS = ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
-_METHODS = ("connect", "connect_ex", "sendto")
+_LOOK_UPS = ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr")
+_CONNECTING = ("connect", "connect_ex", "sendto", "sendmsg")
+_UNIX = getattr(socket, "AF_UNIX", None)
+_MARK_OF_A_BLOCK = "allow the host: @pytest.mark.block_network(allowed_hosts=[...])"
 
 
 class Block:
-    """One block, and the hosts it leaves open: regular expressions from the start of the name, as in pytest-recording."""
+    """One block, and the hosts it leaves open: regular expressions from the start of the name, as in pytest-recording.
 
-    def __init__(self, allowed: Iterable[str], test: str, loopback: bool) -> None:
-        self._allowed = re.compile("|".join(f"(?:{one})" for one in allowed) or "(?!)")
+    It is up from `put_up` to `lift`. Raises UsageError for a host that is no regular expression.
+    """
+
+    def __init__(
+        self, allowed: Iterable[str] = (), *, test: str = "", loopback: bool = False, command: str = _MARK_OF_A_BLOCK,
+    ) -> None:  # fmt: skip
+        try:
+            self._allowed = re.compile("|".join(f"(?:{one})" for one in allowed) or "(?!)")
+        except re.error as error:
+            raise UsageError(f"allowed host {error.pattern!r} is no regular expression: {error}") from None
         self.test = test
+        self.command = command
+        self._deck: Deck | None = None
         self._loopback = loopback
         self._addresses: set[str] = set()  # what allowed names were resolved to
 
-    def allows(self, host: str) -> bool:
-        """Whether a connection to this name or address may be made."""
+    def put_up(self, deck: Deck | None = None) -> None:
+        """From now on it holds, in every thread of this process.
+
+        With a `deck` it holds for what a deck in replay would answer: what is recorded inside of it may go out.
+        """
+        watch()
+        self._deck = deck
+        with _changing:
+            _blocks.append(self)
+
+    def lift(self) -> None:
+        """It no longer holds. A second call does nothing."""
+        with _changing:
+            if self in _blocks:
+                _blocks.remove(self)
+
+    def allows(self, host: str, local: bool) -> bool:
+        """Whether a connection to this name, address or path of a socket (`local`: of this machine) may be made."""
         if host in self._addresses or self._allowed.match(host) is not None:
             return True
-        return self._loopback and (host in LOOPBACK or _is_loopback(host))
+        if self._loopback and local:
+            return True
+        return self._deck is not None and (_open_deck() or self._deck).mode is not Mode.REPLAY
 
     def resolved(self, answers: Iterable[str]) -> None:
         """An allowed name stands for these addresses: a connection names them only."""
@@ -50,15 +89,14 @@ class Block:
 
 _blocks: list[Block] = []
 _changing = threading.Lock()
-_originals: dict[str, Callable[..., Any]] = {}
-_pairing = threading.local()
+_within = threading.local()  # .now: a guarded function is running below another
 
 
 @contextlib.contextmanager
 def blocking(allowed_hosts: Iterable[str] = (), *, test: str = "", loopback: bool = False) -> Iterator[None]:
     """Let nothing of this process, in any thread, connect to a host that matches none of `allowed_hosts`.
 
-    `loopback` leaves this machine's own addresses open. Blocks nest: a host must be allowed by each. Raises
+    `loopback` leaves this machine's own addresses and sockets open. Blocks nest: a host must be allowed by each. Raises
     NetworkBlocked in whoever tries, a RuntimeError too.
 
     >>> with blocking():
@@ -67,59 +105,87 @@ def blocking(allowed_hosts: Iterable[str] = (), *, test: str = "", loopback: boo
     ...
     respool.errors.NetworkBlocked: Network is disabled for host '192.0.2.1'
     """
-    block = Block(allowed_hosts, test, loopback)
-    with _changing:
-        if not _blocks:
-            _put_up()
-        _blocks.append(block)
+    block = Block(allowed_hosts, test=test, loopback=loopback)
+    block.put_up()
     try:
         yield
     finally:
-        with _changing:
-            _blocks.remove(block)
-            if not _blocks:
-                _take_down()
+        block.lift()
 
 
-def _put_up() -> None:
-    for name in _METHODS:
-        if name in vars(socket.socket):
-            _originals[name] = getattr(socket.socket, name)
-        setattr(socket.socket, name, _guarded_method(getattr(socket.socket, name)))
+def watch() -> None:
+    """Let the functions of `socket` come by here, from now on. Called for every block and every cassette: others (a
+    plugin that blocks sockets, a test's patch that is undone) put back what they had found.
+    """
+    for name in _CONNECTING:
+        if not is_ours(socket.socket, name):
+            replace(socket.socket, name, _connecting)
     for name in _LOOK_UPS:
-        original = _originals[name] = getattr(socket, name)
-        setattr(socket, name, _guarded_look_up(original))
-    _originals["socketpair"] = socket.socketpair
-    socket.socketpair = _paired(socket.socketpair)
+        if not is_ours(socket, name):
+            replace(socket, name, _looking_up)
+    if not is_ours(socket, "socketpair"):
+        replace(socket, "socketpair", _pairing)
 
 
-def _take_down() -> None:
-    for name in _METHODS:
-        if name in _originals:  # somebody else's patch
-            setattr(socket.socket, name, _originals[name])
-        else:
-            delattr(socket.socket, name)  # what is inherited from the C class is seen again
-    for name in (*_LOOK_UPS, "socketpair"):
-        setattr(socket, name, _originals[name])
-    _originals.clear()
+def check(host: str, client: str = "", *, local: bool | None = None) -> None:
+    """Somebody is about to ask for `host`, a name, an address or the path of a socket: raises NetworkBlocked where a
+    block is up that does not allow it. `client` is its name where the call stack does not show it; `local` says that
+    it stays on this machine, None: as its name has it.
+    """
+    for block in tuple(_blocks):
+        if not block.allows(host, _is_own(host) if local is None else local):
+            client = client or _client()
+            raise NetworkBlocked(
+                f"Network is disabled for host {host!r}", where=block.test or _current_test() or None,
+                why=f"{client} tried to connect while the network was blocked" if client else None,
+                command=f"record it in a cassette, or {block.command}",
+            )  # fmt: skip
 
 
-def _guarded_method(original: Callable[..., Any]) -> Callable[..., Any]:
+def connecting(host: str, client: str = "", *, local: bool | None = None) -> None:
+    """As `check`; what is allowed is counted as live if a deck is open here, unless an adapter sent it, or it stays on
+    this machine.
+    """
+    local = _is_own(host) if local is None else local
+    check(host, client, local=local)
+    if not local and not inside.get() and (deck := _open_deck()) is not None:
+        deck.went_live(f"{client or _client() or 'a socket'} → {host}")
+
+
+def _is_own(host: str) -> bool:
+    if host in LOOPBACK or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host == socket.gethostname()
+
+
+def _connecting(original: Callable[..., Any]) -> Callable[..., Any]:
+    sends_message = original.__name__ == "sendmsg"
+
     def guarded(self: socket.socket, *arguments: Any) -> Any:
-        if not getattr(_pairing, "now", False) and arguments:
-            _check(_host(self, arguments[-1]))
-        return original(self, *arguments)
+        if getattr(_within, "now", False):
+            return original(self, *arguments)
+        # sendmsg(buffers[, ancillary data[, flags[, address]]]): the others have the address last
+        address = (arguments[3] if len(arguments) > 3 else None) if sends_message else arguments[-1] if arguments else None
+        if address is not None:
+            if self.family in (socket.AF_INET, socket.AF_INET6):
+                connecting(str(address[0]))
+            elif self.family == _UNIX:
+                connecting(os.fsdecode(address), local=True)
+        return _alone(original, self, *arguments)
 
     return guarded
 
 
-def _guarded_look_up(original: Callable[..., Any]) -> Callable[..., Any]:
+def _looking_up(original: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(host: Any, *arguments: Any, **options: Any) -> Any:
-        name = host.decode("ascii", "replace") if isinstance(host, (bytes, bytearray)) else host
-        if name:
-            _check(name)
-        found = original(host, *arguments, **options)
-        if name:
+        if not host or getattr(_within, "now", False):
+            return original(host, *arguments, **options)
+        check(host.decode("ascii", "replace") if isinstance(host, (bytes, bytearray)) else host)
+        found = _alone(original, host, *arguments, **options)
+        if _blocks:
             addresses = _addresses(found)
             for block in tuple(_blocks):
                 block.resolved(addresses)
@@ -128,61 +194,50 @@ def _guarded_look_up(original: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-def _paired(original: Callable[..., Any]) -> Callable[..., Any]:
+def _pairing(original: Callable[..., Any]) -> Callable[..., Any]:
     """Windows makes a socket pair of a loopback connection, and asyncio makes its self-pipe of a socket pair."""
 
     def paired(*arguments: Any, **options: Any) -> Any:
-        _pairing.now = True
-        try:
-            return original(*arguments, **options)
-        finally:
-            _pairing.now = False
+        return _alone(original, *arguments, **options)
 
     return paired
 
 
-def _host(sock: socket.socket, address: Any) -> str | None:
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
-        return str(address[0])
-    if sock.family == getattr(socket, "AF_UNIX", None):
-        return address.decode("utf-8", "replace") if isinstance(address, bytes) else str(address)
-    return None
+def _alone(original: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Where another's patch stands between two of ours, the outer one has looked already."""
+    before, _within.now = getattr(_within, "now", False), True
+    try:
+        return original(*arguments, **options)
+    finally:
+        _within.now = before
 
 
 def _addresses(found: Any) -> list[str]:
     if isinstance(found, str):
         return [found]
-    if isinstance(found, tuple):  # gethostbyname_ex
+    if isinstance(found, tuple):  # gethostbyname_ex, gethostbyaddr
         return list(found[2])
     return [str(each[4][0]) for each in found]
 
 
-def _check(host: str | None) -> None:
-    if host is None:
-        return
-    for block in tuple(_blocks):
-        if not block.allows(host):
-            client = _client()
-            raise NetworkBlocked(
-                f"Network is disabled for host {host!r}", where=block.test or None,
-                why=f"{client} tried to connect while the network was blocked" if client else None,
-                command="record it in a cassette, or allow the host: @pytest.mark.block_network(allowed_hosts=[...])",
-            )  # fmt: skip
+def _open_deck() -> Deck | None:
+    try:
+        deck = current()
+    except CassetteError:  # several stand side by side: it happened under one of them
+        deck = outermost_first()[-1]
+    return None if deck is None or deck.closed else deck
 
 
-def _client() -> str | None:
+def _current_test() -> str:
+    return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
+
+
+def _client() -> str:
     """The library that is connecting: the outermost known one, since layered clients stand on each other."""
-    found, frame = None, sys._getframe(2)
+    found, frame = "", sys._getframe(2)
     while frame is not None:
         package = frame.f_globals.get("__name__", "").partition(".")[0]
         if package in _CLIENTS:
             found = package
         frame = frame.f_back  # type: ignore[assignment]
     return found
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return False

@@ -100,6 +100,7 @@ def conditions(
     if match is not None and ignoring:
         raise UsageError(f"match= and {next(iter(ignoring))}= were both given", why="a Matching says all of it by itself")
     allowed = merged.get("allow_status", ())
+    hosts = merged.get("allowed_hosts", ())
     return Wanted(
         path,
         Conditions(
@@ -108,7 +109,7 @@ def conditions(
             keep_failures=bool(merged.get("keep_failures", False)), repeats=bool(merged.get("repeats", False)),
             unplayed=merged.get("unplayed", "report"), also=tuple(also),
         ),
-        bool(merged.get("block_network", True)), tuple(merged.get("allowed_hosts", ())),
+        bool(merged.get("block_network", True)), (hosts,) if isinstance(hosts, str) else tuple(hosts),
     )  # fmt: skip
 
 

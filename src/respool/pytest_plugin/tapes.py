@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from respool.cassette.deck import Deck
+from respool.cassette.guard import Block
 from respool.cassette.model import Mode
 from respool.cassette.recording import Conditions, Figures, Recording, complain
 from respool.errors import RequestNotRecorded, UsageError
@@ -17,6 +18,8 @@ from respool.pytest_plugin.marks import Wanted, conditions, wanted
 from respool.pytest_plugin.parallel import distributed, serial_command
 from respool.pytest_plugin.settings import settings_of
 from respool.pytest_plugin.stashed import FAILURES, FIGURES, PASSED, TAPES
+
+_ALLOW = "allow the host: @pytest.mark.cassette(allowed_hosts=[...]), or allowed_hosts in [tool.respool.cassettes]"
 
 
 class Tape:
@@ -29,7 +32,13 @@ class Tape:
         self._session = session
         self._failures = session.stash.get(FAILURES, 0)
         self._told = 0
+        self._block: Block | None = None
+        if want.block_network and want.conditions.mode is Mode.REPLAY:
+            # The guard names the test that runs, which a cassette of a wider scope does not know.
+            self._block = Block(want.allowed_hosts, loopback=True, command=_ALLOW)
         self.deck = self._recording.open(everywhere=True)
+        if self._block is not None:
+            self._block.put_up(self.deck)
 
     def enter(self) -> None:
         """The test's own context sees this cassette."""
@@ -40,7 +49,9 @@ class Tape:
         self._recording.leave()
 
     def end(self) -> None:
-        """No request is answered any more."""
+        """No request is answered any more, and the network is open again."""
+        if self._block is not None:
+            self._block.lift()
         self._recording.end()
 
     def complain(self) -> None:

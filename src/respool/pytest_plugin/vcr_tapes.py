@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from respool.cassette import clients
+from respool.cassette import clients, guard
 from respool.cassette.open_decks import Opened
 from respool.compat.vcr import VCR
 from respool.compat.vcr.cassette import Cassette
@@ -62,6 +62,7 @@ def used(
         why = f"record_mode={mode!r} would record {arguments['path']}, and recording is serial"
         raise pytest.UsageError(f"{why}\n  next: {serial_command()}")
     clients.install()
+    guard.watch()
     cassette = Cassette(**arguments, afresh=mode == "rewrite")
     opened = Opened(cassette.deck, everywhere=True)
     tape = _VcrTape(opened)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,19 +153,6 @@ def test_what_is_throttled_is_asked_for_again(driver: Driver, plain: Server) -> 
     assert [path for _, path in plain.requests] == ["/flaky/2"] * 3 + ["/large"]
     closed = deck.close()
     assert ([each.response.status for each in closed.fresh], closed.cut, closed.unfinished) == ([200, 200], 0, 0)
-
-
-@EACH
-def test_a_connection_is_counted_once(driver: Driver, plain: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the adapter that sent the request, not by the network guard too, which sees it connect."""
-    monkeypatch.setattr("respool.cassette.guard.LOOPBACK", ())
-    monkeypatch.setattr("ipaddress.IPv4Address.is_loopback", False)
-    guard.watch()
-    with deck_open(mode=Mode.FILL) as deck:
-        driver.run(plain.url, HELLO)
-        assert deck.live == 1
-        socket.create_connection(("127.0.0.1", int(plain.url.rpartition(":")[2]))).close()
-        assert deck.live == 2
 
 
 @EACH

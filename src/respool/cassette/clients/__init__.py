@@ -18,13 +18,18 @@ from respool.cassette.clients.patches import restore_all
 
 ADAPTERS: dict[str, str] = {
     "aiohttp": "aiohttp",
+    "asyncio.base_events": "uncovered",
+    "curl_cffi.aio": "uncovered",
+    "curl_cffi.curl": "uncovered",
     "http.client": "http_client",
     "urllib.request": "http_client",
     "httpcore": "httpcore",
     "httpcore2": "httpcore",
     "httpx": "httpx",
     "httpx2": "httpx",
+    "pycurl": "uncovered",
     "urllib3.connectionpool": "urllib3",
+    "uvloop": "uncovered",
 }
 """Module of a client → the file in this package whose `patch(module)` hooks it once the module is loaded."""
 

@@ -25,10 +25,16 @@ def replace(owner: type | ModuleType, name: str, make: Callable[[Method], Method
     found: Method = getattr(owner, name)
     original: Method = getattr(found, _MARK, found)
     ours = make(original)
-    update_wrapper(ours, original)
+    if not isinstance(ours, type):
+        update_wrapper(ours, original)
     setattr(ours, _MARK, original)
     _patched.setdefault((owner, name), name not in vars(owner))
     setattr(owner, name, ours)
+
+
+def is_ours(owner: type | ModuleType, name: str) -> bool:
+    """Whether what stands at `name` of `owner` itself was put there by `replace`."""
+    return hasattr(vars(owner).get(name), _MARK)
 
 
 def restore_all() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from respool.cassette import clients
+from respool.cassette import clients, guard
 from respool.cassette.deck import Deck
 from respool.cassette.matching import Matching
 from respool.cassette.model import Cassette as Tape
@@ -299,6 +299,7 @@ class CassetteContextDecorator:
             raise TypeError("use_cassette() needs a path in a with block: only a decorator has a function's name")
         arguments["path"] = transformer(arguments["path"])
         clients.install()
+        guard.watch()
         cassette = Cassette(**arguments)
         opened = Opened(cassette.deck)
         opened.enter()
