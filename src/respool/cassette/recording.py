@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
-from respool.cassette import clients
+from respool.cassette import clients, guard
 from respool.cassette.deck import Closed, Deck, Throttle
 from respool.cassette.library import Library
 from respool.cassette.matching import Matching
@@ -106,6 +106,7 @@ class Recording:
         if self._opened is not None:
             raise UsageError(f"the cassette {str(self.path)!r} is open already", why="one recording is one use of its file")
         clients.install()
+        guard.watch()
         given = self.conditions
         self._own = self._loaded(self.path) if given.mode is not Mode.RERECORD else Cassette()
         tape = self._own
