@@ -96,9 +96,10 @@ def test_an_import_that_fails_fails_as_before(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("versions", "files", "selected"),
     [
-        ("urllib3-1.26", "test_client_contract.py test_urllib3.py", "urllib3 or requests"), ("kits", "check_kits.py", "test"),
+        ("urllib3-1.26", "test_client_contract.py test_urllib3.py", "urllib3 or requests"),
+        ("kits", "check_kits.py", "test"),
         ("uncovered", "check_uncovered.py", "test"),
-    ],  # fmt: skip
+    ],
 )
 def test_with_other_packages(versions: str, files: str, selected: str) -> None:
     """In a process of their own, because they cannot stand beside those of this one; `make test` has installed them."""
