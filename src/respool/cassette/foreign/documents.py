@@ -1,9 +1,4 @@
-"""A foreign file as plain values: JSON, or YAML of which nothing is ever executed.
-
-YAML is read by PyYAML's safe loader (the one in C where there is one) with constructors of our own. Tags of Python and
-Ruby objects that real cassettes hold become the plain data inside of them; every other tag is refused. Dates, times and
-numbers in sexagesimal stay text, as they were on the wire.
-"""
+"""A foreign file as plain values, from JSON or from YAML, and the place of each of them."""
 
 from __future__ import annotations
 
@@ -11,7 +6,6 @@ import gc
 import json
 import re
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
 from respool.cassette.format import unreadable
@@ -20,13 +14,6 @@ from respool.errors import CassetteUnreadable
 _LOOKS_LIKE_YAML = re.compile(
     rb"(?m)^(?:\"?(?:http_)?interactions\"?\s*:|version: 1\s*$|- request:|- !ruby/struct:VCR|recorded_with:)"
 )
-_RESOLVED = {  # first characters → what a plain scalar that starts so may be; all else is text
-    "null": ("~nN", r"~|null|Null|NULL|"),
-    "bool": ("tTfF", r"true|True|TRUE|false|False|FALSE"),
-    "int": ("-+0123456789", r"[-+]?(?:0|[1-9][0-9]{0,99})"),
-    "float": ("-+0123456789.", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?"),
-}
-_PYTHON = "tag:yaml.org,2002:python/"
 
 
 class Document(NamedTuple):
@@ -70,17 +57,18 @@ def _json(data: bytes) -> Document | None:
 def _yaml(data: bytes, where: str) -> Document:
     try:
         import yaml
+
+        from respool.cassette.foreign import plain_yaml
     except ImportError:
         raise CassetteUnreadable(
             f"{where!r} is YAML, and PyYAML is not installed", where=where,
             why="cassettes of vcrpy and of Ruby's and R's vcr are YAML", command="pip install 'respool[yaml]'",
         ) from None  # fmt: skip
-    loader = _loader()
     pausing = gc.isenabled()
     if pausing:
         gc.disable()  # every node would be looked at again and again, and none of them is garbage
     try:
-        value = yaml.load(data, loader)
+        value = plain_yaml.load(data)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}, column {mark.column + 1}" if mark else None
@@ -94,7 +82,7 @@ def _yaml(data: bytes, where: str) -> Document:
             gc.enable()
 
     def line_of(path: Sequence[str | int]) -> str:
-        return _line(yaml.compose(data, loader), path)
+        return _line(plain_yaml.compose(data), path)
 
     return Document(value, line_of, False)
 
@@ -112,58 +100,3 @@ def _line(node: Any, path: Sequence[str | int]) -> str:
             break
         node = found[-1]
     return f"line {node.start_mark.line + 1}, column {node.start_mark.column + 1}"
-
-
-@cache
-def _loader() -> Any:
-    import yaml
-
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        """PyYAML's safe loader, without surprises in plain scalars."""
-
-    Loader.yaml_implicit_resolvers = {}
-    for kind, (first, expression) in _RESOLVED.items():
-        tag = f"tag:yaml.org,2002:{kind}"
-        Loader.add_implicit_resolver(tag, re.compile(f"^(?:{expression})$"), [*first, *([""] if kind == "null" else [])])
-    for tags, construct in _CONSTRUCTORS.items():
-        for tag in tags.split():
-            Loader.add_constructor(tag if tag[0] == "!" else _PYTHON + tag, construct)
-    Loader.add_constructor("!binary", Loader.construct_yaml_binary)
-    Loader.add_constructor(_PYTHON + "bytes", Loader.construct_yaml_binary)
-    Loader.add_multi_constructor("!ruby/struct:VCR::", lambda loader, _, node: _mapping(loader, node))
-    Loader.add_multi_constructor("!ruby/object:VCR::", lambda loader, _, node: _mapping(loader, node))
-    return Loader
-
-
-def _text(loader: Any, node: Any) -> Any:
-    return loader.construct_scalar(node)
-
-
-def _sequence(loader: Any, node: Any) -> Any:
-    return loader.construct_sequence(node, deep=True)
-
-
-def _mapping(loader: Any, node: Any) -> Any:
-    return loader.construct_mapping(node, deep=True)
-
-
-def _buffer(loader: Any, node: Any) -> Any:
-    """The bytes of a pickled io.BytesIO: the first thing of its state. Nothing is unpickled."""
-    state = loader.construct_mapping(node, deep=True).get("state")
-    return state[0] if isinstance(state, (list, tuple)) and state else b""
-
-
-def _applied(loader: Any, node: Any) -> Any:
-    """What iter() or frozenset() would have been called with. Nothing is called."""
-    arguments = _sequence(loader, node) if node.id == "sequence" else _mapping(loader, node).get("args")
-    return arguments[0] if isinstance(arguments, (list, tuple)) and arguments else []
-
-
-_CONSTRUCTORS: dict[str, Callable[[Any, Any], Any]] = {
-    "str unicode !ruby/sym !ruby/symbol !str": _text,
-    "tuple list": _sequence,
-    "dict object:vcr.request.Request": _mapping,
-    "object/new:_io.BytesIO": _buffer,
-    "object/apply:builtins.iter object/apply:__builtin__.iter "
-    "object/apply:builtins.frozenset object/apply:__builtin__.frozenset": _applied,
-}
