@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_cassettes import run, run_apart
+from test_cassettes import run, run_alone, run_apart
 
 from counting_service import Service
 
@@ -187,6 +187,6 @@ def test_a_suite_is_quicker_to_import_than_its_clients(project: pytest.Pytester)
         def test_one():
             assert not [name for name in sys.modules if name.startswith(("respool.compat", "respool.cassette", "yaml"))]
     """)
-    run_apart(project, "-p", "no:hypothesispytest").assert_outcomes(passed=1)
+    run_alone(project).assert_outcomes(passed=1)
 
 
