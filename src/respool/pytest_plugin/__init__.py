@@ -49,6 +49,20 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
         pluginmanager.add_hookspecs(vcr_hooks)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Answer to the name `vcr`, if the project asks for it, before the first conftest.py can import it."""
+    from respool.pytest_plugin import settings
+
+    if settings.answers_to_vcr(early_config):
+        from respool.pytest_plugin import neighbours
+
+        if not neighbours.vcrpy():
+            from respool.compat.vcr import answer_to_vcr
+
+            answer_to_vcr()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the mark; refuse to record in parallel, in the controller and in every worker."""
     config.addinivalue_line("markers", MARK)
@@ -69,14 +83,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Summary(config), "respool-summary")
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
-    """Say who else plays cassettes here, and that their marks are left to them."""
-    from respool.pytest_plugin import neighbours
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say who else plays cassettes here, and that their marks, or their name, are left to them."""
+    from respool.pytest_plugin import neighbours, settings
 
+    lines = []
     found = neighbours.active(config.pluginmanager)
-    if not found:
-        return None
-    return f"respool: {' and '.join(found)} keeps the vcr marks and options; uninstall it to let respool play them"
+    if found:
+        lines.append(f"respool: {' and '.join(found)} keeps the vcr marks and options; uninstall it to let respool play them")
+    if settings.answers_to_vcr(config) and neighbours.vcrpy():
+        lines.append("respool: vcrpy is installed, and answers to its name itself; uninstall it to let respool do so")
+    return lines
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from importlib.util import find_spec
 
@@ -19,6 +20,12 @@ def active(pluginmanager: pytest.PytestPluginManager) -> list[str]:
     return [
         project for name, (package, project) in _PLUGINS.items() if _installed(package) and not pluginmanager.is_blocked(name)
     ]  # fmt: skip
+
+
+def vcrpy() -> bool:
+    """Whether vcrpy itself is installed: not what answers to its name for us."""
+    there = sys.modules.get("vcr")
+    return _installed("vcr") if there is None else not there.__name__.startswith("respool.")
 
 
 @lru_cache

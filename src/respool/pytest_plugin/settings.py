@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -15,7 +16,11 @@ DECLARABLE = {
     "block_network": bool, "allowed_hosts": list, "redact_headers": list, "redact_query": list, "redact_form": list,
     "redact_json": list, "redact_env": list,
 }  # fmt: skip
-"""What may stand in the table besides `folder`: option → the type of its TOML value."""
+"""What may stand in the table besides `folder` and `answer_to_vcr`: option → the type of its TOML value."""
+
+ANSWER = "answer_to_vcr"
+ANSWER_VARIABLE = "RESPOOL_ANSWER_TO_VCR"
+_WORDS = {"1": True, "true": True, "yes": True, "on": True, "": False, "0": False, "false": False, "no": False, "off": False}
 
 
 class Settings(NamedTuple):
@@ -36,13 +41,34 @@ def settings_of(config: pytest.Config) -> Settings:
     return found
 
 
+def answers_to_vcr(config: pytest.Config) -> bool:
+    """Whether `import vcr` is to find respool.compat.vcr: RESPOOL_ANSWER_TO_VCR, else `answer_to_vcr = true`.
+
+    Asked before any conftest.py is loaded. Raises pytest.UsageError for a value that is neither yes nor no.
+    """
+    said = os.environ.get(ANSWER_VARIABLE)
+    if said is not None:
+        if said.lower() not in _WORDS:
+            raise pytest.UsageError(f"{ANSWER_VARIABLE}={said!r} is neither 1 nor 0")
+        return _WORDS[said.lower()]
+    path = config.rootpath / "pyproject.toml"
+    try:
+        found = _table(path, ANSWER).get(ANSWER, False)
+    except UsageError as error:  # too early for pytest to show another error without a traceback
+        raise pytest.UsageError(str(error)) from None
+    if not isinstance(found, bool):
+        raise pytest.UsageError(f"{path}: [tool.respool.cassettes] {ANSWER} = {found!r} is no bool")
+    return found
+
+
 def _read(config: pytest.Config) -> Settings:
     path = config.rootpath / "pyproject.toml"
-    table = _table(path)
+    table = _table(path, "respool")
+    table.pop(ANSWER, None)
     folder = table.pop("folder", "cassettes")
     for key, value in table.items():
         if key not in DECLARABLE:
-            near = get_close_matches(key, [*DECLARABLE, "folder"], 1)
+            near = get_close_matches(key, [*DECLARABLE, "folder", ANSWER], 1)
             raise UsageError(
                 f"[tool.respool.cassettes] has no setting {key!r}", where=str(path),
                 why=f"did you mean {near[0]}?" if near else f"known: folder, {', '.join(DECLARABLE)}",
@@ -54,11 +80,12 @@ def _read(config: pytest.Config) -> Settings:
     return Settings(folder, _with_rules(table))
 
 
-def _table(path: Any) -> dict[str, Any]:
+def _table(path: Any, word: str) -> dict[str, Any]:
+    """The table of a file that holds the word: parsing costs more than looking, and most projects say nothing here."""
     if not path.is_file():
         return {}
     text = path.read_bytes()
-    if b"respool" not in text:  # parsing costs more than looking, and most projects say nothing here
+    if word.encode() not in text:
         return {}
     import tomllib
 
