@@ -26,7 +26,8 @@ def test_what_was_dumped_comes_back(value: Any) -> None:
         ("!!python/tuple [1, 2]", [1, 2]), ("!!python/dict {a: 1}", {"a": 1}), ("!!python/list [1]", [1]),
         ("!!python/bytes YT0x", b"a=1"), ("!!python/object/new:_io.BytesIO {state: [!!binary YQ==, 0, null]}", b"a"),
         ("!!python/object/new:_io.BytesIO {state: []}", b""), ("!!python/object/apply:builtins.iter [[1]]", [1]),
-        ("!!python/object/apply:builtins.frozenset {args: []}", []), ("!ruby/sym get", "get"), ("! '1'", "1"), ("! '0.10'", "0.10"), ("! ''", ""),
+        ("!!python/object/apply:builtins.frozenset {args: []}", []), ("!ruby/sym get", "get"), ("! '1'", "1"),
+        ("! '0.10'", "0.10"), ("! ''", ""),
         ("!ruby/struct:VCR::Request {a: 1}", {"a": 1}), ("{a: 1, a: 2}", {"a": 2}), ("{1: 2}", {1: 2}),
     ],
 )  # fmt: skip

@@ -73,7 +73,7 @@ class _Plain:
         """The value of one node."""
         tag = node.tag
         # Ruby marks texts as "! '1'", and PyYAML takes that for a plain 1.
-        if tag == _TEXT or (tag in _PLAIN_TAGS and node.style):
+        if tag == _TEXT or (tag in _PLAIN_TAGS and getattr(node, "style", None)):
             return node.value
         if id(node) in self._made:
             return self._made[id(node)]
