@@ -246,3 +246,11 @@ def test_yaml_that_is_no_cassette_is_neither_missing_nor_overwritten(library: Li
     with pytest.raises(CassetteUnreadable, match="line 2"):
         library.keep(path, Cassette(), said("new").interactions)
     assert path.read_text() == "interactions: ["
+
+
+def test_without_a_project_the_state_is_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A suite's cassettes lie in many folders; one `.respool/` serves them all."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert Library("tests/cassettes/test_a").state() == tmp_path / "here" / ".respool"
+    assert Library(tmp_path / "elsewhere").state() == tmp_path / "elsewhere" / ".respool"

@@ -191,12 +191,20 @@ class Library:
         return placing.roll_forward(self.state() / "swaps")
 
     def state(self) -> Path:
-        """`.respool/` beside the nearest pyproject.toml at or above the folder, else in it; made, and ignored by git."""
+        """`.respool/` beside the nearest pyproject.toml at or above the folder; made, and ignored by git.
+
+        Without one, in the working folder if the library is below it, else in the library's own folder.
+        """
         from respool.config import project_file
         from respool.files import ignore_in_git, private_folder
 
         project = project_file(self.folder)
-        state = private_folder((self.folder if project is None else project.parent).absolute() / ".respool")
+        folder, here = self.folder.absolute(), Path.cwd()
+        if project is not None:
+            folder = project.parent.absolute()
+        elif folder.is_relative_to(here):
+            folder = here
+        state = private_folder(folder / ".respool")
         ignore_in_git(state)
         return state
 
