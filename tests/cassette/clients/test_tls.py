@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import shutil
 import ssl
 import threading
+import urllib.error
+import urllib.request
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -159,14 +162,58 @@ def test_first_connections_at_the_same_time(
     assert told == ["hello"] * 4
 
 
+def fetched(connection: http.client.HTTPSConnection) -> bytes:
+    connection.request("GET", "/hello")
+    body = connection.getresponse().read()
+    connection.close()
+    return body
+
+
+def test_http_client_reads_the_default_paths_when_it_connects(
+    tls: Server, authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As OpenSSL knows them, or the environment when the connection was made, not when it is opened."""
+    where = tls.url.removeprefix("https://")
+    untrusting: Any = http.client.HTTPSConnection(where, timeout=10)
+    assert type(untrusting._context) is UnreadContext
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    for _ in range(2):
+        trusting: Any = http.client.HTTPSConnection(where, timeout=10)
+        assert type(trusting._context) is UnreadContext
+        assert fetched(trusting) == b"hello"
+        assert type(trusting._context) is ssl.SSLContext
+    trusting = http.client.HTTPSConnection(where, timeout=10)
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert fetched(trusting) == b"hello"
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        fetched(untrusting)
+    untrusting.close()
+
+
+def test_urllib_reads_them_when_it_connects(tls: Server, authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    with urllib.request.urlopen(tls.url + "/hello", timeout=10) as answer:
+        assert answer.read() == b"hello"
+    with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+        urllib.request.urlopen(tls.url, context=ssl.create_default_context(cafile=certifi.where()), timeout=10)
+
+
+def test_default_paths_hold_what_they_hold_without_us() -> None:
+    connection: Any = http.client.HTTPSConnection("a.test")
+    plain = ssl.create_default_context()
+    assert connection._context.cert_store_stats() == plain.cert_store_stats()
+
+
 def test_contexts_made_elsewhere_read_at_once(authority: Path) -> None:
     for _ in range(2):
         assert type(ssl.create_default_context(cafile=authority)) is ssl.SSLContext
+        assert type(ssl.create_default_context()) is ssl.SSLContext
 
 
 def test_the_hook_leaves_the_standard_library_as_it_was() -> None:
     clients.uninstall()
     try:
-        assert "load_verify_locations" not in vars(ssl.SSLContext)
+        assert not {"load_verify_locations", "set_default_verify_paths"} & set(vars(ssl.SSLContext))
     finally:
         clients.install()

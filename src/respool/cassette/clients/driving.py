@@ -227,7 +227,8 @@ def _decided(steps: _Steps) -> Step | Interaction:
     try:
         return next(steps)
     except StopIteration as end:
-        return cast(Interaction, end.value)  # a request that needs no step is answered
+        answered: Interaction = end.value  # what needs no step is answered
+        return answered
 
 
 def drive(deck: Deck, call: SyncCall[Answer]) -> Answer:

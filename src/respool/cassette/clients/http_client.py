@@ -18,6 +18,7 @@ from respool.cassette.clients.failures import failure_of
 from respool.cassette.clients.http_response import Dechunking, PlayedResponse, head_of, read_along
 from respool.cassette.clients.layers import open_deck, recorded_above
 from respool.cassette.clients.patches import Method, replace
+from respool.cassette.clients.tls import put_off_within
 from respool.cassette.model import Failure, Interaction, Request, Response
 
 __tracebackhide__ = True  # a miss is shown where the application made the request
@@ -66,6 +67,7 @@ def patch(module: ModuleType) -> None:
     replace(module.HTTPSConnection, "connect", connect)
     replace(module.HTTPConnection, "putrequest", putrequest)
     replace(module.HTTPConnection, "getresponse", getresponse)
+    put_off_within(module.HTTPSConnection)
 
 
 def _patch_urllib(module: Any) -> None:
@@ -82,6 +84,7 @@ def _patch_urllib(module: Any) -> None:
         return do_open
 
     replace(module.AbstractHTTPHandler, "do_open", do_open)
+    put_off_within(module.HTTPSHandler)  # makes a context since Python 3.12
 
 
 class Postponed:

@@ -1,7 +1,7 @@
 """A client object costs no TLS context until it connects.
 
 A client makes a context of its own, because its users may load certificates into it, and reads a CA bundle into it: 12
-to 16 ms, the largest cost in a suite that makes a client per test. Here the reading is put off, while a client is being
+to 24 ms, the largest cost in a suite that makes a client per test. Here the reading is put off, while a client is being
 made, until the first connection or the first look at the certificates. Everything else about the context is done at
 once, by the client itself: the context is the same in live modes too, and a plain SSLContext again once it has read.
 """
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
-from ssl import SSLContext
+from ssl import SSLContext, get_default_verify_paths
 from threading import Lock
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -30,6 +31,7 @@ def put_off_within(owner: type | ModuleType, name: str = "__init__") -> None:
     """Contexts that are made while the function `name` of `owner` runs read their CA bundles when they are needed.
 
     A bundle is read at once the first time, so that a broken one is told where it was without us; and where it changed.
+    (Of the default paths nothing is told in any case.)
     """
 
     def make(original: Method) -> Method:
@@ -44,6 +46,7 @@ def put_off_within(owner: type | ModuleType, name: str = "__init__") -> None:
 
     replace(owner, name, make)
     replace(SSLContext, "load_verify_locations", _load_verify_locations)
+    replace(SSLContext, "set_default_verify_paths", _set_default_verify_paths)
 
 
 def _load_verify_locations(original: Method) -> Method:
@@ -51,14 +54,41 @@ def _load_verify_locations(original: Method) -> Method:
         put_off = _putting_off.get() and cadata is None and type(context) in (SSLContext, UnreadContext)
         bundle = _bundle(cafile, capath) if put_off else None
         if bundle in _good:
-            vars(context).setdefault("respool_unread", []).append(lambda: original(context, cafile, capath))
-            context.__class__ = UnreadContext
+            _put_off(context, lambda: original(context, cafile, capath))
             return
         original(context, cafile, capath, cadata)
         if bundle is not None:
             _good.add(bundle)
 
     return load_verify_locations
+
+
+def _set_default_verify_paths(original: Method) -> Method:
+    def set_default_verify_paths(context: SSLContext) -> None:
+        if not _putting_off.get() or type(context) not in (SSLContext, UnreadContext):
+            original(context)
+            return
+        then, paths = _named_by_environment(), get_default_verify_paths()
+
+        def load() -> None:
+            if _named_by_environment() == then:
+                original(context)
+            elif paths.cafile or paths.capath:  # the environment counts as it was
+                with suppress(OSError):
+                    context.load_verify_locations(paths.cafile, paths.capath)
+
+        _put_off(context, load)
+
+    return set_default_verify_paths
+
+
+def _named_by_environment() -> tuple[str | None, ...]:
+    return tuple(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+
+
+def _put_off(context: SSLContext, load: _Load) -> None:
+    vars(context).setdefault("respool_unread", []).append(load)
+    context.__class__ = UnreadContext
 
 
 def _bundle(cafile: Any, capath: Any) -> _Bundle | None:
