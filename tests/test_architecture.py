@@ -64,7 +64,7 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     },
     **{
         f"pytest_plugin/{name}.py": ("pytest_plugin/test_cassettes.py", "the plugin is tested by real runs of pytest")
-        for name in ("marks", "parallel", "settings", "stashed", "summary", "tapes", "using")
+        for name in ("marks", "parallel", "settings", "shortening", "stashed", "summary", "tapes", "using")
     },
     **{
         f"pytest_plugin/{name}.py": ("pytest_plugin/test_vcr_marks.py", "suites of others, run by pytest")

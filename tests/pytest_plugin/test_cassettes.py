@@ -54,6 +54,26 @@ def test_without_a_cassette_the_test_fails_and_says_what_would_record_it(project
     assert service.asked == 0
 
 
+def test_a_miss_is_shown_at_the_lines_of_the_project(project: pytest.Pytester) -> None:
+    project.makepyfile(weather="""
+        import os, httpx
+
+        def number():
+            return httpx.get(os.environ["SERVICE"] + "/number")
+    """, test_it="""
+        import pytest, weather
+
+        @pytest.mark.cassette
+        def test_one():
+            weather.number()
+    """)
+    project.syspathinsert()
+    told = run(project).stdout.str()
+    assert "weather.py:4: RequestNotRecorded" in told
+    assert "_client.py" not in told
+    assert "driving.py" not in told
+
+
 def test_a_miss_that_the_application_swallows_fails_the_test(project: pytest.Pytester) -> None:
     project.makepyfile(test_it="""
         import os, httpx, pytest

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from respool.errors import RequestNotRecorded
 from respool.pytest_plugin.stashed import FAILURES, FIGURES, PASSED, TAPES
 
 if TYPE_CHECKING:
@@ -143,6 +144,11 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Remember how the test stands, and let its figures travel on its report."""
+    if call.excinfo is not None and isinstance(call.excinfo.value, RequestNotRecorded):
+        from respool.pytest_plugin.shortening import shorten
+
+        shorten(call.excinfo.value, item.config.rootpath)
+        call.excinfo = pytest.ExceptionInfo.from_exception(call.excinfo.value)
     report = yield
     if call.when == "call":
         item.stash[PASSED] = report.outcome == "passed"
