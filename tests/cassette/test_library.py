@@ -239,6 +239,19 @@ def test_a_format_that_is_only_read_is_not_written(library: Library) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_place_that_takes_no_cassette_is_told(library: Library) -> None:
+    (library.folder.parent).mkdir()
+    library.folder.write_text("in the way")
+    for write in (
+        lambda: library.save("a", said("new")),
+        lambda: library.keep("b/c", Cassette(), said("new").interactions),
+        lambda: library.swap(library.staging("run"), []) or library.save("a", said("new")),
+    ):
+        with pytest.raises(CassetteRefused, match="could not be written") as caught:
+            write()
+        assert str(library.folder) in str(caught.value.where)
+
+
 def test_yaml_that_is_no_cassette_is_neither_missing_nor_overwritten(library: Library) -> None:
     library.folder.mkdir(parents=True)
     path = library.folder / "a.yaml"

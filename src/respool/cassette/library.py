@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from respool.cassette import format as own
 from respool.cassette.model import Cassette, Interaction
 from respool.cassette.naming import cassette_path as cassette_path
-from respool.errors import CassetteBusy, CassetteMissing, UsageError
+from respool.errors import CassetteBusy, CassetteMissing, CassetteRefused, UsageError
 
 if TYPE_CHECKING:
     from respool.files import FileLock
@@ -90,10 +90,10 @@ class Library:
         """Put `cassette` in the place of whatever is under that name; the one that was there is kept as the previous.
 
         The format goes by the suffix, or is the one that a foreign file has. Raises CassetteUnreadable rather than
-        overwrite what cannot be read, CassetteBusy, CassetteRefused for what a foreign format cannot hold.
+        overwrite what cannot be read, CassetteBusy, CassetteRefused for what a foreign format or a disk cannot hold.
         """
         path = self.path(name)
-        with self.lock(path, wait=_PATIENCE):
+        with _written(path), self.lock(path, wait=_PATIENCE):
             self._put(path, cassette, self._there(path))
         return path
 
@@ -104,7 +104,7 @@ class Library:
         holds). Raises what `save` does.
         """
         path = self.path(name)
-        with self.lock(path, wait=_PATIENCE):
+        with _written(path), self.lock(path, wait=_PATIENCE):
             there = self._there(path)
             if there is None or afresh:
                 cassette = replace(header, interactions=tuple(fresh))
@@ -132,7 +132,7 @@ class Library:
         for name in chosen:
             staged.load(name)
         pairs = [(staged.path(name), self.path(name)) for name in chosen]
-        with ExitStack() as locks:
+        with _written(self.folder), ExitStack() as locks:
             for _, target in pairs:
                 locks.enter_context(self.lock(target, wait=_PATIENCE))
             for _, target in pairs:
@@ -146,7 +146,7 @@ class Library:
         from respool.cassette import placing
 
         path = self.path(name)
-        with self.lock(path, wait=_PATIENCE):
+        with _written(path), self.lock(path, wait=_PATIENCE):
             previous = self._previous(path)
             if not previous.is_file():
                 raise CassetteMissing(f"no previous cassette of {str(path)!r} was kept", where=str(previous))
@@ -255,6 +255,17 @@ def _side(path: Path, digest: str) -> bytes:
     from respool.cassette.placing import side_folder
 
     return (side_folder(path) / digest).read_bytes()
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CassetteRefused(
+            f"the cassette {str(path)!r} could not be written; the one on disk is as it was",
+            where=error.filename or str(path), why=error.strerror or str(error), command="make room, or the folder writable, and record again",
+        ) from error  # fmt: skip
 
 
 def _writer() -> str:
