@@ -264,7 +264,8 @@ def _written(path: Path) -> Iterator[None]:
     except OSError as error:
         raise CassetteRefused(
             f"the cassette {str(path)!r} could not be written; the one on disk is as it was",
-            where=error.filename or str(path), why=error.strerror or str(error), command="make room, or the folder writable, and record again",
+            where=error.filename or str(path), why=error.strerror or str(error),
+            command="make room, or the folder writable, and record again",
         ) from error  # fmt: skip
 
 
