@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -81,6 +82,20 @@ def sync_folder(folder: Path) -> None:
 def scratch_file() -> IO[bytes]:
     """A file without a name, readable and writable, gone when it is closed."""
     return tempfile.TemporaryFile()
+
+
+def open_closed_streams() -> None:
+    """Give standard streams that the caller has closed (`respool jobs >&-`) to /dev/null, with their numbers.
+
+    Else the next file that is opened gets such a number, and what a library prints goes into the spool.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 def reserve(path: Path, size: int) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 
 import pytest
-from program import Folder
+from program import PROGRAM, Folder
 
 from respool import cli
 from respool.errors import SpoolBusy
@@ -98,3 +99,14 @@ def test_options_before_a_subcommand_hold_for_it(folder: Folder) -> None:
     assert folder.run("jobs", "--spool", "x.db", "--json", "show", "1", code=0).data["job"]["id"] == 1
     assert "3 done" in folder.run("jobs", "--spool", "nowhere.db", "list", "--spool", "x.db", code=0).out
     assert "no spool here" in folder.run("jobs", "--rehearsal", "--spool", "x.db", "list", code=2).err
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_as_good_as_empty_ones(folder: Folder, closed: str) -> None:
+    run = f"run tasks.py:square --items {'-' if '<' in closed else 'items.jsonl'}"
+    for command in (run, "jobs", "doctor"):
+        line = f"{shlex.quote(PROGRAM)} {command} {closed}"
+        done = subprocess.run(["sh", "-c", line], cwd=folder.path, capture_output=True, text=True, check=False)
+        assert (done.returncode, "Traceback" in done.stderr, "error in respool" in done.stderr) == (0, False, False)
+    counts = folder.run("jobs", "show", "1", "--json", code=0).data["job"]["counts"]
+    assert counts["done"] == (0 if "<" in closed else 3)

@@ -15,6 +15,7 @@ import click
 from respool.cli.lazy import Lazy, LazyGroup
 from respool.cli.talk import ReaderGone, error_data, put_json, say
 from respool.errors import RespoolError, UsageError
+from respool.files import open_closed_streams
 from respool.phrases import meant
 
 
@@ -77,6 +78,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line with `arguments` (or those of the process) and exit with a code of exits.py."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    open_closed_streams()
     code = _guarded(given)
     for name in ("stdout", "stderr"):
         try:
