@@ -10,6 +10,7 @@ import pytest
 from contract import deck_open
 
 from respool import clock
+from respool.cassette.clients import driving
 from respool.cassette.clients.driving import SMALL_REST, Tee, drive, drive_async, wire
 from respool.cassette.deck import Deck, Observed, Slot
 from respool.cassette.model import Cassette, Chunk, Failure, Interaction, Mode, Request, Response
@@ -214,6 +215,20 @@ def test_events_are_kept_as_far_as_the_application_read_them() -> None:
             body.tee.feed(piece)
         body.tee.close()
         assert (body.kept, body.deck.close().cut) == (kept, 0 if kept else 1)
+
+
+def test_what_is_too_long_for_a_tape_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes are not held while the application reads on."""
+    monkeypatch.setattr(driving, "LIMIT", 10)
+    body = Body(Response(200))
+    for _ in range(4):
+        body.tee.feed(b"four")
+    body.tee.end()
+    assert (body.kept, body.deck.close().cut) == ([], 1)
+    body = Body(Response(200))
+    body.tee.feed(b"ten bytes.")
+    body.tee.end()
+    assert body.kept == [b"ten bytes."]
 
 
 def test_a_broken_body_is_a_failure_if_these_are_kept() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from typing import Generic, Protocol, TypeAlias, TypeVar, cast
 
 from respool import clock
-from respool.cassette.codings import pieces_put_on, pieces_taken_off, put_on, taken_off
+from respool.cassette.codings import LIMIT, pieces_put_on, pieces_taken_off, put_on, taken_off
 from respool.cassette.deck import Deck, Forward, Observed, Slot, Step, Wait
 from respool.cassette.model import Chunk, Failure, Headers, Interaction, Request, Response, header
 
@@ -45,12 +45,13 @@ class Tee:
 
     The adapter calls `feed` for every piece (content-encoded, without transfer coding), then one of `end`, `close` (by the
     application, before its end), `cut` (nothing is kept) and `fail`; the first of them counts. A tee that is forgotten
-    gives its place up. A body of a known length ends by itself with its last byte, one that cannot be (HEAD, 204) at
-    once. A head with codings says that its client has taken these off already: then the pieces are the decoded body's.
+    gives its place up, and so does that of a body beyond codings.LIMIT. A body of a known length ends by itself with its
+    last byte, one that cannot be (HEAD, 204) at once. A head with codings says that its client has taken these off
+    already: then the pieces are the decoded body's.
     """
 
     __slots__ = (
-        "_deck", "_done", "_head", "_last", "_pieces", "_seconds", "_slot", "_started", "_streamed", "missing",
+        "_deck", "_done", "_head", "_last", "_pieces", "_seconds", "_size", "_slot", "_started", "_streamed", "missing",
     )  # fmt: skip
 
     missing: int | None
@@ -64,6 +65,7 @@ class Tee:
         self._last = clock.SYSTEM.monotonic()
         self._seconds = round(self._last - begun, 6)
         self._pieces: list[tuple[bytes, float]] = []
+        self._size = 0
         self._streamed = (header(head.headers, "content-type") or "").partition(";")[0].strip().lower() in STREAMED
         self._done = False
         self.missing = _length(head, slot.request.method)
@@ -83,6 +85,10 @@ class Tee:
                 now = clock.SYSTEM.monotonic()
                 after, self._last = round(now - self._last, 6), now
             self._pieces.append((bytes(data), after))
+            self._size += len(data)
+            if self._size > LIMIT:
+                self._pieces.clear()
+                self.cut()
             if self.missing is not None:
                 self.missing -= len(data)
                 if self.missing <= 0:
