@@ -17,21 +17,25 @@ from types import ModuleType
 from respool.cassette.clients.patches import restore_all
 
 ADAPTERS: dict[str, str] = {
-    "aiohttp": "aiohttp",
-    "asyncio.base_events": "uncovered",
-    "curl_cffi.aio": "uncovered",
-    "curl_cffi.curl": "uncovered",
-    "http.client": "http_client",
-    "urllib.request": "http_client",
-    "httpcore": "httpcore",
-    "httpcore2": "httpcore",
-    "httpx": "httpx",
-    "httpx2": "httpx",
-    "pycurl": "uncovered",
-    "urllib3.connectionpool": "urllib3",
-    "uvloop": "uncovered",
+    "aiohttp": "clients.aiohttp",
+    "aioresponses": "hosts.aioresponses",
+    "asyncio.base_events": "clients.uncovered",
+    "curl_cffi.aio": "clients.uncovered",
+    "curl_cffi.curl": "clients.uncovered",
+    "http.client": "clients.http_client",
+    "httpcore": "clients.httpcore",
+    "httpcore2": "clients.httpcore",
+    "httpx": "clients.httpx",
+    "httpx2": "clients.httpx",
+    "pycurl": "clients.uncovered",
+    "requests_mock": "hosts.requests_mock",
+    "responses": "hosts.responses",
+    "respx": "hosts.respx",
+    "urllib.request": "clients.http_client",
+    "urllib3.connectionpool": "clients.urllib3",
+    "uvloop": "clients.uncovered",
 }
-"""Module of a client → the file in this package whose `patch(module)` hooks it once the module is loaded."""
+"""Module of a client, or of a library that mocks some → the file whose `patch(module)` hooks it once it is loaded."""
 
 
 class _Watch:
@@ -94,7 +98,7 @@ def _call_after_loading(spec: ModuleSpec) -> None:
 
 
 def _patch(name: str, module: ModuleType) -> None:
-    adapter = import_module(f"{__name__}.{ADAPTERS[name]}")
+    adapter = import_module(f"respool.cassette.{ADAPTERS[name]}")
     try:
         adapter.patch(module)
     except AttributeError as error:

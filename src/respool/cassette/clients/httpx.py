@@ -15,10 +15,12 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any
 
+from respool.cassette.clients import layers
 from respool.cassette.clients.layers import open_deck
 from respool.cassette.clients.patches import Method, replace
 from respool.cassette.clients.tls import put_off_within
 from respool.cassette.clients.transports import Family, texts
+from respool.cassette.deck import Deck
 from respool.cassette.model import Request, Response
 
 __tracebackhide__ = True  # a miss is shown where the application made the request
@@ -36,6 +38,10 @@ def patch(module: ModuleType) -> None:
 
 
 class _Httpx(Family):
+    def deck(self) -> Deck | None:
+        # Mocks of httpcore are asked first: what they let through comes to the hook of httpcore.
+        return None if layers.mocks_below_httpx and self.module.__name__ == "httpx" else open_deck()
+
     def request(self, request: Any, body: bytes) -> Request:
         url = request.url
         address = str(url)

@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from respool.cassette.deck import Deck
 from respool.cassette.open_decks import current
 
 inside: ContextVar[bool] = ContextVar("respool_inside", default=False)
+
+mocks_below_httpx: list[Any] = []
+"""The active routers of respx, which mocks httpcore (hosts/respx.py puts its own list here)."""
 
 
 def open_deck() -> Deck | None:

@@ -13,6 +13,7 @@ from respool.cassette.clients.driving import Tee, drive, drive_async, wire
 from respool.cassette.clients.failures import failure_of
 from respool.cassette.clients.layers import open_deck, recorded_above
 from respool.cassette.clients.patches import Method, replace
+from respool.cassette.deck import Deck
 from respool.cassette.model import Failure, Headers, Interaction, Request, Response
 
 __tracebackhide__ = True  # a miss is shown where the application made the request
@@ -33,6 +34,10 @@ class Family(ABC):
         self.played_stream: Any = type("PlayedStream", (_Played, *bases), {})
         self.teed_stream: Any = type("TeedStream", (_Teed, base), {})
         self.teed_async_stream: Any = type("TeedAsyncStream", (_TeedAsync, async_base), {})
+
+    def deck(self) -> Deck | None:
+        """The deck that a call made here is to be taken through."""
+        return open_deck()
 
     @abstractmethod
     def request(self, request: Any, body: bytes) -> Request:
@@ -73,7 +78,7 @@ class Family(ABC):
         """A handle_request(transport, request) that asks the open deck first."""
 
         def handle_request(transport: Any, request: Any) -> Any:
-            deck = open_deck()
+            deck = self.deck()
             if deck is None:
                 return original(transport, request)
             return drive(deck, _SyncCall(self, original, transport, request, list(request.stream)))
@@ -84,7 +89,7 @@ class Family(ABC):
         """The same for handle_async_request."""
 
         async def handle_async_request(transport: Any, request: Any) -> Any:
-            deck = open_deck()
+            deck = self.deck()
             if deck is None:
                 return await original(transport, request)
             pieces = [piece async for piece in request.stream]
