@@ -9,7 +9,7 @@ import re
 
 from respool.cassette.sensitive_names import STEMS, Grade, grade
 
-_PARAMETER = re.compile(rb'[?&;#"]([A-Za-z0-9_.\[\]%-]{1,64})=')
+_PARAMETER = re.compile(rb'(?<![^&?#\s"=<>])([^&?#\s"=<>]+)=')
 _ELEMENT = re.compile(rb"<([A-Za-z_][A-Za-z0-9_:.-]{0,63})")
 _NESTED = re.compile(r"[=@{\[<]")  # marks of a text that has names in itself
 _APART = re.compile(rb'"\s+:')
