@@ -1,4 +1,4 @@
-"""`respool cassettes convert` through the real command line."""
+"""`respool cassettes` through the real command line."""
 
 from __future__ import annotations
 
@@ -55,3 +55,54 @@ def test_one_that_cannot_be_read_stops_no_other(folder: Folder) -> None:
     assert [("error" in each) for each in done.data["converted"]] == [True, True, False]
     assert "bad.yaml" in done.err
     assert (folder.path / "tape.json").is_file()
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Folder:
+    for name in ("test_a", "test_ab"):
+        folder = tmp_path / "tests" / "cassettes" / name
+        folder.mkdir(parents=True)
+        (folder / "test_one.yaml").write_text(TAPE)
+    return Folder(tmp_path)
+
+
+def test_list_finds_the_folders_of_cassettes(suite: Folder) -> None:
+    listed = suite.run("cassettes", "list", code=0)
+    assert [line.split()[:2] for line in listed.out.splitlines()] == [
+        ["CASSETTE", "CALLS"], ["tests/cassettes/test_a/test_one.yaml", "1"], ["tests/cassettes/test_ab/test_one.yaml", "1"],
+    ]  # fmt: skip
+    suite.write("tests/cassettes/bad.json", "{")
+    listed = suite.run("cassettes", "list", "tests/cassettes", "--json", code=1)
+    assert [("error" in row) for row in listed.data["cassettes"]] == [True, False, False]
+    assert "is no folder" in suite.run("cassettes", "list", "nowhere", code=2).err
+
+
+def test_show_tells_each_interaction_and_prints_a_body(folder: Folder) -> None:
+    shown = folder.run("cassettes", "show", "tape.yaml", code=0)
+    assert shown.out == "   1  GET http://a.example/oslo  200 application/json, 12 bytes, 0.00 s\n"
+    assert folder.run("cassettes", "show", "tape.yaml", "--body", "1", code=0).out == '{"temp": 12}\n'
+    assert "--body 2" in folder.run("cassettes", "show", "tape.yaml", "--body", "2", code=2).err
+    (row,) = folder.run("cassettes", "show", "tape.yaml", "--json", code=0).data["interactions"]
+    assert (row["number"], row["status"], row["type"]) == (1, 200, "application/json")
+    assert "there is no cassette" in folder.run("cassettes", "show", "none.json", code=3).err
+
+
+def test_diff_tells_what_changed_in_the_answers(folder: Folder) -> None:
+    folder.write("new.yaml", TAPE.replace('"temp": 12', '"temp": 13').replace("code: 200", "code: 201"))
+    changed = folder.run("cassettes", "diff", "tape.yaml", "new.yaml", code=1)
+    assert changed.out.splitlines() == ["~ GET http://a.example/oslo", "    status: 200 → 201", "    body $.temp: 12 → 13"]
+    folder.write("same.yaml", TAPE.replace('"temp": 12', '"temp": 14'))
+    folder.run("cassettes", "diff", "tape.yaml", "same.yaml", "--ignore", "$.temp", code=0)
+    assert folder.run("cassettes", "diff", "tape.yaml", "tape.yaml", "--json", code=0).data["changed"] == []
+
+
+def test_delete_says_first_takes_whole_names_and_can_be_undone(suite: Folder) -> None:
+    pattern, path = "tests/cassettes/test_a/*", suite.path / "tests/cassettes/test_a/test_one.yaml"
+    assert suite.run("cassettes", "delete", pattern, code=0).out == "would delete  tests/cassettes/test_a/test_one.yaml\n"
+    assert path.exists()
+    suite.run("cassettes", "delete", pattern, "--yes", code=0)
+    assert not path.exists()
+    assert (suite.path / "tests/cassettes/test_ab/test_one.yaml").exists()
+    suite.run("cassettes", "restore", "tests/cassettes/test_a/test_one.yaml", code=0)
+    assert path.read_text() == TAPE
+    assert "no cassette matches" in suite.run("cassettes", "delete", "tests/cassettes/test", code=3).err

@@ -141,6 +141,18 @@ class Library:
             placing.swap(self.state() / "swaps", pairs)
         return [target for _, target in pairs]
 
+    def delete(self, name: str | Path) -> Path:
+        """Remove a cassette; it becomes the previous one, which `restore` brings back. Raises CassetteMissing."""
+        from respool.cassette import placing
+
+        path = self.path(name)
+        with self.lock(path, wait=_PATIENCE):
+            if not path.is_file():
+                raise CassetteMissing(f"there is no cassette {str(path)!r}", command="respool cassettes list")
+            self.keep_previous(path)
+            placing.remove(path)
+        return path
+
     def restore(self, name: str | Path) -> Path:
         """Put the previous cassette back; the present one becomes the previous. Raises CassetteMissing if there is none."""
         from respool.cassette import placing

@@ -52,6 +52,13 @@ def put(path: Path, written: Written) -> None:
     _clear_sides(path, written.side)
 
 
+def remove(path: Path) -> None:
+    """Remove the cassette at `path` and its side files, the cassette first: no half of one is ever there. Raises OSError."""
+    path = Path(os.path.realpath(path))
+    path.unlink()
+    _clear_sides(path, {})
+
+
 class Move(NamedTuple):
     """One file of a swap: what is in `staged` goes to `target`, where a file with the digest `old` (or none) was."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
@@ -18,7 +18,6 @@ from respool.cassette.model import Cassette, Failure, Interaction, Mode
 from respool.cassette.open_decks import Opened
 from respool.cassette.redaction import DEFAULT, Redaction, Rule
 from respool.errors import CassetteError, CassetteMissing, CassetteRefused, RequestNotRecorded, SecretFound, UsageError
-from respool.phrases import meant
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -256,24 +255,11 @@ def use_cassette(
         raise UsageError(f"unplayed={unplayed!r} is not 'report' or 'fail'")
     path = Path(path)
     conditions = Conditions(
-        mode_named(mode, path), match or matching_of(matching), tuple(redact), tuple(without),
+        mode_named(mode, path), match or Matching.of(matching), tuple(redact), tuple(without),
         None if allow_status is None else frozenset(allow_status), keep_failures, repeats, unplayed,
         tuple(Path(one) for one in also),
     )  # fmt: skip
     return Recording(path, conditions, test=test)
-
-
-def matching_of(options: Mapping[str, Any]) -> Matching:
-    """The rule with these fields of Matching. Raises UsageError, naming the closest, for a field that is none."""
-    if not options:
-        return DEFAULT_MATCHING
-    known = [each.name for each in fields(Matching) if each.init]
-    for name in options:
-        if name not in known:
-            near = meant(name, known)
-            why = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-            raise UsageError(f"{name!r} is no option of a cassette, nor of its matching", why=why)
-    return Matching(**options)
 
 
 def mode_named(word: str | Mode, path: Path) -> Mode:

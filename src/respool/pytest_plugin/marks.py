@@ -104,7 +104,7 @@ def conditions(
     return Wanted(
         path,
         Conditions(
-            mode=mode_named(mode, path), matching=match or Matching(**ignoring), redact=tuple(merged.get("redact", ())),
+            mode=mode_named(mode, path), matching=match or Matching.of(ignoring), redact=tuple(merged.get("redact", ())),
             without=tuple(merged.get("without", ())), allow_status=None if allowed is None else frozenset(allowed),
             keep_failures=bool(merged.get("keep_failures", False)), repeats=bool(merged.get("repeats", False)),
             unplayed=merged.get("unplayed", "report"), also=tuple(also),
