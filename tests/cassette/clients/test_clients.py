@@ -87,6 +87,15 @@ def test_a_client_of_another_shape_is_told(tmp_path: Path) -> None:
     assert "httpx 9.0" in told
 
 
+@pytest.mark.parametrize("lacking", ["{}['middlewares']", "object().transports", "__import__('httpx.pools')"])
+def test_whatever_it_lacks(lacking: str) -> None:
+    """Not the user's import is what fails."""
+    code = "warnings.simplefilter('always'); warnings.showwarning = lambda message, kind, *_: print(kind.__name__);"
+    code += "from respool.cassette.clients import httpx as adapter;"
+    told = python(code + f"adapter.patch = lambda module: {lacking}\nimport httpx; print(httpx.codes.OK.value)")
+    assert told.split() == ["RuntimeWarning", "200"]
+
+
 def test_an_import_that_fails_fails_as_before(tmp_path: Path) -> None:
     (tmp_path / "httpx.py").write_text("raise ValueError('broken')\n")
     code = "for _ in range(2):\n try: import httpx\n except ValueError as error: print(error)"

@@ -101,7 +101,7 @@ def _patch(name: str, module: ModuleType) -> None:
     adapter = import_module(f"respool.cassette.{ADAPTERS[name]}")
     try:
         adapter.patch(module)
-    except AttributeError as error:
+    except (AttributeError, ImportError, KeyError) as error:
         version = getattr(sys.modules[name.partition(".")[0]], "__version__", "of an unknown version")
         warnings.warn(
             f"respool does not know {name} {version}, its requests go to the network unrecorded: {error}",
