@@ -95,7 +95,7 @@ def open_closed_streams() -> None:
         except OSError:
             descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
             os.set_inheritable(descriptor, True)
-            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 def reserve(path: Path, size: int) -> bool:

@@ -32,6 +32,14 @@ def test_the_nearest_project_above_holds_the_spool(tmp_path: Path, monkeypatch: 
     assert Places.nearest() == Places(below.parent / ".respool" / "spool.db")
 
 
+def test_a_link_and_what_it_leads_to_are_one_spool(tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to("real.db")
+    assert Places.at(tmp_path / "link.db") == Places.at(tmp_path / "real.db"), "also while it is still to be made"
+    (tmp_path / ".respool").mkdir()
+    (tmp_path / ".respool" / "spool.db").symlink_to("../real.db")
+    assert Places.nearest(tmp_path) == Places.at(tmp_path / "real.db")
+
+
 def paths(places: Places) -> set[Path]:
     return {
         places.database, places.owner_lock, places.write_lock, places.files, places.backups, places.attempts,

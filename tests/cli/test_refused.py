@@ -50,6 +50,20 @@ def one_error(ended: Ended, code: int, *parts: str) -> None:
         assert part in ended.err, ended.err
 
 
+@pytest.mark.parametrize("kind", ["a FIFO", "a device", "a link to itself"])
+def test_what_is_no_file_is_no_spool(folder: Folder, kind: str) -> None:
+    path = folder.path / "x.db"
+    os.mkfifo(path) if kind == "a FIFO" else path.symlink_to("/dev/null" if kind == "a device" else "x.db")
+    before = path.lstat()
+    for command in (("jobs",), ("run",), RUN, ("doctor",), ("doctor", "--fix"), ("jobs", "prune", "--older", "1d")):
+        ended = call(folder, PROGRAM, *command, "--spool", "x.db")
+        assert ended.code in (1, 2, 5)
+        assert (ended.code == 1) == (command[0] == "doctor" and kind != "a link to itself")
+        assert (ended.out + ended.err).count("--spool") <= 1
+        assert path.lstat().st_ino == before.st_ino
+        assert "no spool" in ended.out + ended.err or "not a spool" in ended.err
+
+
 def as_nobody(*arguments: str) -> tuple[str, ...]:
     return (*(NOBODY if os.geteuid() == 0 else ()), PROGRAM, *arguments)
 
@@ -121,7 +135,7 @@ def test_what_is_not_ours(folder: Folder, what: str, command: tuple[str, ...]) -
     FOREIGN[what](place)
     before = tree(folder.path)
     ended = call(folder, PROGRAM, *command, "--spool", "data")
-    if command[0] == "doctor" and what != "a folder":
+    if command[0] == "doctor":
         assert ended.code == 1
         assert ended.out.count("NOT_A_SPOOL") == 1
         assert str(place) in ended.out

@@ -39,14 +39,14 @@ class Places:
         """The places of the spool at `path`: a database file, or a folder that holds (or will hold) one."""
         given = Path(path).absolute()
         is_folder = given.is_dir() or str(path).endswith(os.sep)
-        return cls(given / DATABASE if is_folder else given)
+        return cls(_followed(given / DATABASE if is_folder else given))
 
     @classmethod
     def nearest(cls, start: Path | None = None) -> Places:
         """`.respool/` beside the nearest pyproject.toml at or above `start`, else in `start` (the working folder)."""
         file = project_file(start)
         folder = (start or Path.cwd()).absolute() if file is None else file.parent
-        return cls(folder / ".respool" / DATABASE)
+        return cls(_followed(folder / ".respool" / DATABASE))
 
     @classmethod
     def chosen(cls, path: str | os.PathLike[str] | None = None) -> Places:
@@ -109,3 +109,8 @@ class Places:
     def rehearsal(self) -> Places:
         """The spool of rehearsed runs beside this one."""
         return Places(self.folder / "rehearsal" / self.database.name)
+
+
+def _followed(database: Path) -> Path:
+    """The file that a link leads to: SQLite follows it too, and two names with a lock each would let two runners in."""
+    return Path(os.path.realpath(database)) if database.is_symlink() else database

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -44,7 +45,7 @@ def same_spool(places: Places) -> str:
     usual, words = Places.chosen(), []
     if places.folder.name == "rehearsal":
         places, words = Places(places.folder.parent / places.database.name), ["--rehearsal"]
-    if places.database.resolve() != usual.database.resolve():
+    if os.path.realpath(places.database) != os.path.realpath(usual.database):  # (Path.resolve raises for a loop)
         here, there = Path.cwd(), places.database
         near = there.relative_to(here) if there.is_relative_to(here) else there
         words = ["--spool", shlex.quote(str(near)), *words]
@@ -62,4 +63,4 @@ def addressed(text: str, arguments: Sequence[str]) -> str:
             spool = word.partition("=")[2]
     rehearsal = any(word.partition("=")[0] in ("--rehearsal", "--mock-agent", "--rehearse") for word in given)
     words = same_spool(places_of(spool, rehearsal=rehearsal))
-    return re.sub(r"\brespool (doctor|jobs [a-z]+)\b", lambda found: found[0] + words, text) if words else text
+    return re.sub(r"\brespool (doctor|jobs [a-z]+)\b(?! --spool)", lambda found: found[0] + words, text) if words else text

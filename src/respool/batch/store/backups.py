@@ -43,6 +43,8 @@ def identify(places: Places) -> Identity:
     refuse_network(places)
     if not places.database.exists():
         return Identity.ABSENT
+    if not places.database.is_file():
+        return Identity.FOREIGN  # a FIFO would be waited for
     if application_of(places.database) not in (APPLICATION_ID, None) and not places.write_lock.exists():
         return Identity.FOREIGN
     connection = None

@@ -71,7 +71,7 @@ class Database:
         where = str(places.database)
         with _translated(where):
             refuse_network(places)
-            fresh = not places.database.exists()
+            fresh = not (places.database.exists() or places.database.is_symlink())
             if fresh and not create:
                 raise UsageError(
                     "there is no spool here", where=where,
@@ -79,7 +79,7 @@ class Database:
                 )  # fmt: skip
             if fresh:
                 _create(places, clock)
-            if application_of(places.database) not in (APPLICATION_ID, None):
+            if not places.database.is_file() or application_of(places.database) not in (APPLICATION_ID, None):
                 raise _foreign(where)
             mode = "ro" if read_only else "rw"
             connection = _connect(places, mode)
@@ -254,7 +254,7 @@ def _connect(places: Places, mode: str) -> sqlite3.Connection:
 
 def _foreign(where: str) -> SpoolUnreadable:
     return SpoolUnreadable(
-        "this SQLite database is not a spool", where=where, why="another program's; it is left as it is",
+        "this file is not a spool", where=where, why="another program's; it is left as it is",
         command="--spool ANOTHER/PATH",
     )  # fmt: skip
 
