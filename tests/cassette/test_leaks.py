@@ -93,7 +93,7 @@ def test_every_coding_is_taken_off(coding: str) -> None:
     [
         json.dumps({"inner": json.dumps({"deeper": json.dumps({"password": SECRET})})}).encode(),
         quote(quote(f"a=1&password={SECRET}")).encode(),
-        base64.b64encode(gzip.compress(json.dumps({"access_token": SECRET}).encode())),
+        base64.b64encode(gzip.compress(json.dumps({"access_token": SECRET}).encode(), mtime=0)),
         b'data: {"a": 1}\n\ndata: {"client_secret": "' + SECRET.encode() + b'"}\n\n',
         b'{"cut": "off", "api_key": "' + SECRET.encode() + b'", "more": ',
         b'{"api_key": "' + SECRET.encode() + b'", "api_key": "__redacted_api_key__"}',
@@ -168,7 +168,7 @@ def test_it_shares_nothing_with_the_redactor() -> None:
     assert redaction not in imported
     assert {shape.name for shape in SHAPES}.isdisjoint({"openai", "anthropic"} & set(REDACTED_SHAPES))
     assert {each.pattern.pattern for each in SHAPES}.isdisjoint(
-        clue.expression.pattern for clues in REDACTED_SHAPES.values() for clue in clues
+        clue.expression for clues in REDACTED_SHAPES.values() for clue in clues
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import pickle
 import re
 from urllib.parse import quote, unquote
 
@@ -16,7 +17,7 @@ from respool.cassette import codings
 from respool.cassette.known_values import spellings
 from respool.cassette.matching import Matching
 from respool.cassette.model import PLACEHOLDER, Chunk, Failure, Interaction, Request, Response
-from respool.cassette.redaction import DEFAULT, Env, Form, Header, Json, Path, Query, Redaction, Value
+from respool.cassette.redaction import DEFAULT, Env, Form, Header, Json, Path, Query, Redaction, Value, rule_id
 from respool.errors import UsageError
 
 KEY = "k9Fz-Lq2" + "xT7vB4nW8mYc3RdP"  # no maker's shape: what finds it are positions, and knowing it
@@ -259,6 +260,19 @@ def test_rules_of_the_user() -> None:
     assert body("id 12-34 and 5", Value(re.compile(r"\d+-(\d+)"), "half")) == "id 12-__redacted_half__ and 5"
     with_code = redacted(request, lambda given: given._replace(request=given.request._replace(body=b"")))
     assert with_code.body == b""
+
+
+def test_rules_are_values() -> None:
+    rules = [Header("a"), Query("a"), Form("a"), Json("$.a"), Env("a"), Path("a", "b"), Value("a", "b"), *DEFAULT]
+    assert len(set(rules)) == len(rules) == len({rule_id(rule) for rule in rules})
+    assert pickle.loads(pickle.dumps(rules)) == rules
+    assert Header("a") == Header("a")
+    assert Header("a") != Header("a", placeholder="x")
+    assert repr(Env("A", placeholder="<A>")) == "Env('A', '<A>')"
+    with pytest.raises(AttributeError, match="its name cannot be changed"):
+        Header("a").name = "b"
+    with pytest.raises(UsageError, match="not ASCII"):
+        Redaction((Env("A", placeholder="«A»"),))
 
 
 def test_rules_can_be_switched_off() -> None:

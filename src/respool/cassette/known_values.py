@@ -6,7 +6,6 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
-from html import escape
 from urllib.parse import quote, quote_plus
 
 from respool.cassette.edits import Edit, apart, applied
@@ -121,9 +120,15 @@ def spellings(value: str) -> list[str]:
     lower = [re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), each) for each in encoded]
     pairs = [each for both in zip(encoded, lower, strict=True) for each in both]
     escaped = [json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]]
-    found = [value, *pairs, quote(encoded[0], safe=""), *escaped, escaped[0].replace("/", "\\/"), escape(value)]
+    found = [value, *pairs, quote(encoded[0], safe=""), *escaped, escaped[0].replace("/", "\\/"), _in_html(value)]
     bytewise = [each.encode("utf-8", "surrogateescape").decode("latin-1") for each in found if not each.isascii()]
     return list(dict.fromkeys(found + bytewise))
+
+
+def _in_html(text: str) -> str:
+    for mark, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("'", "&#x27;")):
+        text = text.replace(mark, name)
+    return text
 
 
 def _inside_base64(value: str, offset: int) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from respool.cassette import jsonpath
 from respool.cassette.model import Interaction, placeholder
@@ -21,99 +21,121 @@ LONG = 12  # characters from which on the value of an undeclared environment var
 _USERINFO = re.compile(r"://[^/\s?#:@]*:([^/\s?#@]+)@")
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class _Rule:
+    """A value: equal to one of the same kind with the same parts. By hand, since ten dataclasses cost 10 ms to import."""
+
+    made_of: ClassVar[tuple[str, ...]] = ()
+    prefix: ClassVar[str] = ""
+
+    def __init__(self, *parts: object) -> None:
+        self.__dict__.update(zip(self.made_of, parts, strict=True))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a redaction rule is a value: its {name} cannot be changed")
+
+    def parts(self) -> tuple[Any, ...]:
+        """What the rule was made of."""
+        return tuple(self.__dict__[name] for name in self.made_of)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Rule) and type(self) is type(other) and self.parts() == other.parts()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.parts()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.parts()))})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), self.parts())
+
+
+class _Named(_Rule):
+    made_of = ("name", "placeholder")
+    name: str
+    placeholder: str | None
+
+    def __init__(self, name: str, placeholder: str | None = None) -> None:
+        super().__init__(name, placeholder)
+
+    @property
+    def id(self) -> str:
+        return f"{self.prefix}:{self.name}"
+
+
+class Header(_Named):
     """The values of a header, in requests and answers. Scheme words, cookie names and attributes are kept."""
 
-    name: str
-    placeholder: str | None = None
+    prefix = "header"
 
     @property
     def id(self) -> str:
         return f"header:{self.name.lower()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(_Named):
     """The values of a parameter of the query."""
 
-    name: str
-    placeholder: str | None = None
-
-    @property
-    def id(self) -> str:
-        return f"query:{self.name}"
+    prefix = "query"
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(_Named):
     """The values of a field of a form or of a multipart body."""
 
-    name: str
-    placeholder: str | None = None
-
-    @property
-    def id(self) -> str:
-        return f"form:{self.name}"
+    prefix = "form"
 
 
-@dataclass(frozen=True, slots=True)
-class Json:
+class Json(_Named):
     """The strings and numbers (these become 0) at or below a path of JSON bodies: Json("$.user.email")."""
 
-    path: str
-    placeholder: str | None = None
-
-    @property
-    def id(self) -> str:
-        return f"json:{self.path}"
+    prefix = "json"
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
-    """What an expression finds in the path of a URL: its first group, or all of it: Path(r"/accounts/(\\d+)", "account")."""
+class Env(_Named):
+    """The value of an environment variable wherever it occurs, in any encoding. An unset or empty one does nothing.
 
+    Another tool's placeholder keeps its cassettes playing: Env("CTX_API_KEY", placeholder="<<<API_KEY>>>").
+    """
+
+    prefix = "env"
+
+
+class Path(_Rule):
+    """What an expression finds in the path of a URL: its first group, or all of it: Path("/accounts/([0-9]+)", "account")."""
+
+    made_of = ("expression", "name", "placeholder")
     expression: str
     name: str
-    placeholder: str | None = None
+    placeholder: str | None
+
+    def __init__(self, expression: str, name: str, placeholder: str | None = None) -> None:
+        super().__init__(expression, name, placeholder)
 
     @property
     def id(self) -> str:
         return f"path:{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(_Rule):
     """A text wherever it occurs, in any encoding; or what a compiled expression finds (its first group, or all of it)."""
 
+    made_of = ("value", "name", "placeholder")
     value: str | re.Pattern[str]
     name: str
-    placeholder: str | None = None
+    placeholder: str | None
+
+    def __init__(self, value: str | re.Pattern[str], name: str, placeholder: str | None = None) -> None:
+        super().__init__(value, name, placeholder)
 
     @property
     def id(self) -> str:
         return f"value:{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Env:
-    """The value of an environment variable wherever it occurs, in any encoding. An unset or empty one does nothing.
-
-    Another tool's placeholder keeps its cassettes playing: Env("CTX_API_KEY", placeholder="<<<API_KEY>>>").
-    """
-
-    name: str
-    placeholder: str | None = None
-
-    @property
-    def id(self) -> str:
-        return f"env:{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class ByName:
+class ByName(_Rule):
     """Whatever is named like a secret in a `place`: "header", "query", "form", "json", "xml" or "env"."""
 
+    made_of = ("place",)
     place: str
 
     @property
@@ -121,10 +143,10 @@ class ByName:
         return f"{self.place}:by-name"
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(_Rule):
     """Whatever has the shape of a maker's key, a JWT or a private key; `name` is one of secret_shapes.SHAPES."""
 
+    made_of = ("name",)
     name: str
 
     @property
@@ -132,9 +154,9 @@ class Shape:
         return f"value:{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class UserInfo:
+class UserInfo(_Rule):
     """User and password in URLs, wherever these stand."""
+
 
     @property
     def id(self) -> str:
@@ -200,7 +222,7 @@ def plan(rules: Iterable[Rule], without: Iterable[str], environ: Mapping[str, st
         headers={rule.name.lower(): _named(rule) for rule in chosen if isinstance(rule, Header)},
         query={rule.name: _named(rule) for rule in chosen if isinstance(rule, Query)},
         form={rule.name: _named(rule) for rule in chosen if isinstance(rule, Form)},
-        json=tuple((jsonpath.parse(rule.path), _named(rule)) for rule in chosen if isinstance(rule, Json)),
+        json=tuple((jsonpath.parse(rule.name), _named(rule)) for rule in chosen if isinstance(rule, Json)),
         paths=tuple((re.compile(rule.expression), _named(rule)) for rule in chosen if isinstance(rule, Path)),
         by_name=frozenset(rule.place for rule in chosen if isinstance(rule, ByName)),
         userinfo=any(isinstance(rule, UserInfo) for rule in chosen),
@@ -215,7 +237,7 @@ def plan(rules: Iterable[Rule], without: Iterable[str], environ: Mapping[str, st
 
 
 def _named(rule: Header | Query | Form | Json | Path | Value | Env) -> str:
-    name = rule.path.rpartition(".")[2] if isinstance(rule, Json) else rule.name
+    name = rule.name.rpartition(".")[2] if isinstance(rule, Json) else rule.name
     return rule.placeholder or placeholder(name)
 
 

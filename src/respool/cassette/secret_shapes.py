@@ -10,6 +10,7 @@ import binascii
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from respool.cassette.model import PLACEHOLDER
@@ -20,21 +21,24 @@ _START = rf"(?:(?<!{_T})|(?<=\\[nrtbf])|(?<=\\u[0-9a-fA-F]{{4}})|(?<=%[0-9a-fA-F
 
 
 class Clue(NamedTuple):
-    """A fixed text that is quick to find, and the expression that then matches `skip` characters behind its start."""
+    """A fixed text that is quick to find, and the expression that then matches `skip` characters behind its start.
+
+    Expressions are compiled when a text first holds their clue: most programs never need one.
+    """
 
     text: str
     skip: int
-    expression: re.Pattern[str]
+    expression: str
 
 
 def _starting(*shapes: tuple[str, str]) -> tuple[Clue, ...]:
     """Shapes that begin with one of some fixed texts (separated by blanks), and go on as the expression says."""
     pairs = [(text, rest) for texts, rest in shapes for text in texts.split()]
-    return tuple(Clue(text, 0, re.compile(_START + re.escape(text) + rest)) for text, rest in pairs)
+    return tuple(Clue(text, 0, _START + re.escape(text) + rest) for text, rest in pairs)
 
 
 def _behind(text: str, rest: str) -> tuple[Clue, ...]:
-    return (Clue(text, len(text), re.compile(rest)),)
+    return (Clue(text, len(text), rest),)
 
 
 SHAPES: dict[str, tuple[Clue, ...]] = {
@@ -60,9 +64,8 @@ SHAPES: dict[str, tuple[Clue, ...]] = {
     "jwt": _starting(("eyJ", rf"{_T}{{8,}}\.(?:eyJ{_T}{{4,}}\.{_T}{{8,}}|{_T}*\.{_T}+\.{_T}+\.{_T}{{8,}})")),
     "bearer": _behind("earer ", r"[A-Za-z0-9._~+/-]{20,}=*"),
     "private-key": (
-        Clue("-----BEGIN ", 0, re.compile(
-            r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[^-]++|-(?!----))*+(?:-----END [A-Z0-9 ]{0,40}-----)?"
-        )),
+        Clue("-----BEGIN ", 0, r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+                               r"(?:[^-]++|-(?!----))*+(?:-----END [A-Z0-9 ]{0,40}-----)?"),
     ),
 }  # fmt: skip
 """What makers' keys and the like look like. A name is the part of a rule's id behind "value:"."""
@@ -87,6 +90,9 @@ _TIMES = ("exp", "iat", "nbf")
 JWT_PLACEHOLDER = re.compile(rf"{_JWT_HEAD}\.{_T}+\.{PLACEHOLDER.pattern}")
 
 
+_compiled = lru_cache(maxsize=None)(re.compile)
+
+
 def shaped(text: str, name: str) -> Iterator[re.Match[str]]:
     """Where the shape `name` stands in a text, in time that grows with the text only.
 
@@ -96,7 +102,7 @@ def shaped(text: str, name: str) -> Iterator[re.Match[str]]:
     for text_of_clue, skip, expression in SHAPES[name]:
         at = text.find(text_of_clue)
         while at >= 0:
-            found = expression.match(text, at + skip)
+            found = _compiled(expression).match(text, at + skip)
             if found and (name not in LOOSE or looks_random(found[0])):
                 yield found
             at = text.find(text_of_clue, found.end() if found else at + 1)
