@@ -56,6 +56,14 @@ def test_events_go_on_where_they_ended(ran: Folder) -> None:
     assert "item_failed" in ran.run("jobs", "events", code=0).out
 
 
+def test_events_name_items_as_people_do(ran: Folder) -> None:
+    events = ran.run("jobs", "events", "1", "--json", code=0).data["events"]
+    ended = {event["key"]: event["type"] for event in events if event["item"] is not None}
+    assert ended.keys() == {item["key"] for item in ran.run("jobs", "items", "1", "--json", code=0).data["items"]}
+    told = ran.run("jobs", "events", "1", code=0).out
+    assert all(f"job 1 item {key}  {kind}" in told for key, kind in ended.items())
+
+
 def test_retry_then_run(ran: Folder) -> None:
     ran.write("mended", "")
     ran.run("jobs", "retry", "1", "--key", "nope", code=3)

@@ -159,7 +159,7 @@ def events(name: str | None, after: int, limit: int, spool: str | None, rehearsa
         put_json({"events": listed, "last": found[-1].seq if found else after})
         return int(Exit.DONE)
     for event in found:
-        item = f" item {event.item}" if event.item is not None else ""
+        item = f" item {event.key or event.item}" if event.item is not None else ""
         data = short(json.dumps(event.data, ensure_ascii=False), 120) if event.data else ""
         put(f"{event.seq:>8}  {moment(event.at)}  job {event.job}{item}  {event.type}  {data}".rstrip())
     return int(Exit.DONE)

@@ -482,8 +482,9 @@ SELECT key, kind, message, attempts, ended_at FROM items WHERE job_id = ? AND st
 ORDER BY ended_at DESC LIMIT ?;
 
 -- name: events_after
-SELECT seq, at, job_id, item_id, attempt, type, data FROM events
-WHERE seq > ?1 AND (?2 IS NULL OR job_id = ?2) ORDER BY seq LIMIT ?3;
+SELECT e.seq, e.at, e.job_id, e.item_id, e.attempt, e.type, e.data, i.key
+FROM events e LEFT JOIN items i ON i.id = e.item_id
+WHERE e.seq > ?1 AND (?2 IS NULL OR e.job_id = ?2) ORDER BY e.seq LIMIT ?3;
 
 -- name: first_event
 SELECT min(seq), max(seq) FROM events;

@@ -13,7 +13,7 @@ from respool.errors import JobNotFound, SpoolUnreadable
 
 
 class Event(NamedTuple):
-    """One thing that happened. `seq` is the stream's id; `v` the version of this form."""
+    """One thing that happened. `seq` is the stream's id; `v` the version of this form; `key` the item's."""
 
     seq: int
     at: int
@@ -23,6 +23,7 @@ class Event(NamedTuple):
     type: str
     data: dict[str, Any]
     v: int = 1
+    key: str | None = None
 
 
 class Tried(NamedTuple):
@@ -129,7 +130,7 @@ def attempts(database: Database, item: int) -> list[Tried]:
 def events(database: Database, after: int = 0, job: int | None = None, limit: int = 1000) -> list[Event]:
     """Up to `limit` events after a sequence number."""
     rows = database.all("events_after", after, job, limit)
-    return [Event._make((*row[:6], json.loads(row[6]) if row[6] else {}, 1)) for row in rows]
+    return [Event._make((*row[:6], json.loads(row[6]) if row[6] else {}, 1, row[7])) for row in rows]
 
 
 def descendants(database: Database, job: int) -> list[int]:
