@@ -24,7 +24,7 @@ SOURCES = [
 
 PUBLIC_NAMES = (
     "Breaker Context Env Form GiveUp Header JobHandle Json Limit Matching Query Recording RequestNotRecorded "
-    "RespoolError Retry RetryLater RunReport SkipItem Spool Value task use_cassette"
+    "RespoolError Retry RetryLater RunReport SkipItem Spool Value play_inside task use_cassette"
 )
 
 # Importing `respool`, which every test suite and every task does, may load none of these.
@@ -63,7 +63,7 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
         )
     },
     **{
-        f"pytest_plugin/{name}.py": ("pytest_plugin/test_cassettes.py", "the plugin is tested by real runs of pytest")
+        f"pytest_plugin/{name}.py": ("pytest_plugin/test_cassette_marks.py", "the plugin is tested by real runs of pytest")
         for name in ("marks", "parallel", "settings", "shortening", "stashed", "summary", "tapes", "using")
     },
     **{

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Callable
 
 import brotli
 import pytest
@@ -93,15 +94,16 @@ def test_bytes_after_the_end_are_not_lost(coding: str, tail: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("coding", "bomb"),
+    ("coding", "compress"),
     [
-        ("gzip", gzip.compress(bytes(70_000_000), 1)),
-        ("deflate", zlib.compress(bytes(70_000_000), 1)),
-        ("br", brotli.compress(bytes(70_000_000), quality=1)),
-        ("zstd", zstandard.compress(bytes(70_000_000), 1)),
+        ("gzip", lambda body: gzip.compress(body, 1)),
+        ("deflate", lambda body: zlib.compress(body, 1)),
+        ("br", lambda body: brotli.compress(body, quality=1)),
+        ("zstd", lambda body: zstandard.compress(body, 1)),
     ],
 )
-def test_a_bomb_is_not_unpacked(coding: str, bomb: bytes) -> None:
+def test_a_bomb_is_not_unpacked(coding: str, compress: Callable[[bytes], bytes]) -> None:
+    bomb = compress(bytes(70_000_000))
     assert len(bomb) < 1_000_000
     assert codings.decode(bomb, (coding,)) is None
 

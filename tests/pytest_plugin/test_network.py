@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from test_cassettes import run
+from test_cassette_marks import run
 
 from counting_service import Service
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_cassettes import run, run_alone, run_apart
+from test_cassette_marks import run, run_alone, run_apart
 
 from counting_service import Service
 
