@@ -40,6 +40,8 @@ def test_what_is_no_form() -> None:
 def test_gunzipped_is_bounded() -> None:
     assert bodies.gunzipped(gzip.compress(b"a") + gzip.compress(b"b")) == b"ab"
     assert bodies.gunzipped(gzip.compress(bytes(1 << 20)), limit=1000) is None
+    assert bodies.gunzipped(gzip.compress(bytes(1001)), limit=1000) is None
+    assert bodies.gunzipped(gzip.compress(bytes(1000)), limit=1000) == bytes(1000)
     assert bodies.gunzipped(gzip.compress(b"a")[:-3]) is None
     assert bodies.gunzipped(b"\x1f\x8b nothing") is None
     assert bodies.gunzipped(b"plain") is None

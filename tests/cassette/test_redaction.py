@@ -183,6 +183,12 @@ def test_what_was_met_in_a_position_is_found_elsewhere() -> None:
     assert redaction.fresh().secrets == frozenset()
 
 
+def test_a_password_inside_basic_is_known_by_itself() -> None:
+    basic = "Basic " + base64.b64encode(f"someone:{KEY}".encode()).decode()
+    request = Request("POST", "https://a/", (("Authorization", basic),), f"pw {KEY} of someone".encode())
+    assert redacted(request).body == b"pw __redacted_authorization__ of someone"
+
+
 def test_an_answers_token_is_found_in_later_requests() -> None:
     redaction = Redaction()
     told = Response(200, body=json.dumps({"access_token": KEY}).encode())

@@ -88,7 +88,7 @@ def covers(steps: Steps, place: Sequence[str | int]) -> bool:
             if step is Wild.DEEP:
                 following.add(taken)
                 taken, step = taken + 1, steps[taken + 1]
-            if step is Wild.EACH or (step == part and type(step) is type(part)):
+            if step is Wild.EACH or step == part:
                 following.add(taken + 1)
         open_steps = following
     return len(steps) in open_steps
