@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from respool.batch.report import RunReport
     from respool.batch.spool import JobHandle, Spool
     from respool.batch.tasks import task
+    from respool.cassette.hosts import play_inside
     from respool.cassette.matching import Matching
     from respool.cassette.recording import Recording, use_cassette
     from respool.cassette.redaction import Env, Form, Header, Json, Query, Value
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Breaker", "Context", "Env", "Form", "GiveUp", "Header", "JobHandle", "Json", "Limit", "Matching", "Query",
     "Recording", "RequestNotRecorded", "RespoolError", "Retry", "RetryLater", "RunReport", "SkipItem", "Spool", "Value",
-    "task", "use_cassette",
+    "play_inside", "task", "use_cassette",
 ]  # fmt: skip
 
 _HOMES = {
@@ -31,7 +32,7 @@ _HOMES = {
     "Context": "respool.batch.context", "task": "respool.batch.tasks",
     "GiveUp": "respool.errors", "RespoolError": "respool.errors", "RetryLater": "respool.errors",
     "SkipItem": "respool.errors", "Limit": "respool.pace", "RequestNotRecorded": "respool.errors",
-    "Matching": "respool.cassette.matching",
+    "Matching": "respool.cassette.matching", "play_inside": "respool.cassette.hosts",
     "Recording": "respool.cassette.recording", "use_cassette": "respool.cassette.recording",
     **dict.fromkeys(("Env", "Form", "Header", "Json", "Query", "Value"), "respool.cassette.redaction"),
 }  # fmt: skip
