@@ -38,6 +38,8 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     "cli/doctor.py": ("test_doctor.py", "the doctor is tested through its command line"),
     "cassette/clients/http_response.py": ("cassette/clients/test_urllib3.py", "urllib3 reads answers of http.client"),
     "cassette/clients/httpcore.py": ("cassette/clients/test_client_contract.py", "every client passes one suite"),
+    "cassette/clients/pool_call.py": ("cassette/clients/test_urllib3.py", "what urllib3 and its fork have in common"),
+    "cassette/clients/urllib3_future.py": ("cassette/clients/test_clients.py", "runs the contract where niquests is"),
     "cassette/clients/patches.py": ("cassette/clients/test_clients.py", "what is hooked is hooked once"),
     "cassette/clients/layers.py": ("cassette/clients/test_client_contract.py", "layered clients pass it too"),
     "cassette/clients/transports.py": ("cassette/clients/test_httpx.py", "what httpx and httpcore have in common"),

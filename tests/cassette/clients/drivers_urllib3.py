@@ -18,6 +18,7 @@ from urllib3.exceptions import InsecureRequestWarning
 NO_SESSION = "urllib3 has no session: no cookies, authentication, base URL or hooks"
 HALF_ANSWER = "a tape holds no half answers: what broke in the middle is raised at the start, as another class of requests"
 WITHOUT_ZSTD = {"zstd": "urllib3 1.26 knows no zstd"} if urllib3.__version__.startswith("1.") else {}
+OF_THE_FORK = {"cut body": HALF_ANSWER} if hasattr(urllib3, "ResponsePromise") else {}  # urllib3-future as urllib3
 
 
 class Uploading:
@@ -142,7 +143,7 @@ class Urllib3Driver(Uploading):
 
     def __init__(self) -> None:
         without = ("cookies", "session cookies", "base url", "basic auth", "hooks", "custom transport")
-        self.not_applicable = dict.fromkeys(without, NO_SESSION) | WITHOUT_ZSTD
+        self.not_applicable = dict.fromkeys(without, NO_SESSION) | WITHOUT_ZSTD | OF_THE_FORK
 
     def run(self, root: str, plan: Plan) -> list[Seen]:
         settings: dict[str, Any] = {}

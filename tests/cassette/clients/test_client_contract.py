@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import drivers_aiohttp
@@ -22,6 +23,10 @@ DRIVERS: list[Driver] = [
     *drivers_httpx.DRIVERS, *drivers_httpcore.DRIVERS, *drivers_urllib3.DRIVERS, *drivers_http_client.DRIVERS,
     *drivers_aiohttp.DRIVERS,
 ]  # fmt: skip
+if find_spec("niquests"):  # its fork of urllib3 takes urllib3's place: test_clients.py runs this file in its environment
+    import drivers_niquests
+
+    DRIVERS += drivers_niquests.DRIVERS
 EACH = pytest.mark.parametrize("driver", DRIVERS, ids=lambda driver: driver.name)
 CELLS = [
     pytest.param(driver, name, id=f"{driver.name}-{name}")

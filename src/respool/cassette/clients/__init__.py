@@ -32,7 +32,10 @@ ADAPTERS: dict[str, str] = {
     "responses": "hosts.responses",
     "respx": "hosts.respx",
     "urllib.request": "clients.http_client",
+    "urllib3._async.connectionpool": "clients.urllib3_future",
     "urllib3.connectionpool": "clients.urllib3",
+    "urllib3_future._async.connectionpool": "clients.urllib3_future",
+    "urllib3_future.connectionpool": "clients.urllib3_future",
     "uvloop": "clients.uncovered",
 }
 """Module of a client, or of a library that mocks some → the file whose `patch(module)` hooks it once it is loaded."""

@@ -1,0 +1,116 @@
+"""A request on a connection pool of urllib3's shape: what urllib3 and its fork urllib3-future have in common."""
+
+from __future__ import annotations
+
+from http.client import HTTPException, RemoteDisconnected
+from io import BytesIO
+from socket import gaierror
+from typing import Any
+
+from respool.cassette.clients.failures import failure_of
+from respool.cassette.clients.patches import Method
+from respool.cassette.model import Failure, Headers, Request
+
+__tracebackhide__ = True  # a miss is shown where the application made the request
+
+TUNNEL = "respool_tunnel"
+"""On a connection: what opens its tunnel through a proxy, when a request really leaves."""
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class PoolCall:
+    """One request on one of a pool's connections. `client` tells `errors` (urllib3.exceptions) and `version_2`."""
+
+    __slots__ = ("_client", "_conn", "_method", "_options", "_original", "_pool", "_sent", "_url")
+
+    def __init__(
+        self, client: Any, original: Method, pool: Any, conn: Any, method: str, url: str, options: dict[str, Any]
+    ) -> None:
+        self._client = client
+        self._original = original
+        self._pool = pool
+        self._conn = conn
+        self._method = method
+        self._url = url
+        self._options = options
+        self._sent = False
+
+    def request(self) -> Request:
+        url = self._url
+        if url.startswith("/"):  # through a proxy without a tunnel it is whole
+            url = _origin(self._pool) + url
+        headers = self._options.get("headers")
+        encoding = "utf-8" if self._client.version_2 else "latin-1"
+        body, self._options["body"] = _read(self._options.get("body"), encoding)
+        return Request(self._method, url, _texts(headers) if headers else (), body)
+
+    def failure(self, error: Exception) -> Failure | None:
+        errors = self._client.errors
+        kind = None
+        if isinstance(error, HTTPException) and not isinstance(error, OSError):
+            kind = "protocol"
+        for type_, found in (
+            (errors.SSLError, "tls"), (errors.ConnectTimeoutError, "connect_timeout"),
+            (errors.NewConnectionError, "connect"),  # the last word: in 1.26 it is a ConnectTimeoutError too
+            (errors.ReadTimeoutError, "read_timeout"),
+        ):  # fmt: skip
+            kind = found if isinstance(error, type_) else kind
+        failure = failure_of(error, kind)
+        # Their texts begin with the connection's repr, which the exception made at playback puts there again.
+        told = vars(error).get("conn") or vars(error).get("pool")
+        return None if failure is None else failure._replace(message=failure.message.removeprefix(f"{told}: "))
+
+    def _error(self, failure: Failure) -> Any:
+        errors, kind, message = self._client.errors, failure.kind, failure.message
+        if kind in ("read_timeout", "write_timeout"):
+            return errors.ReadTimeoutError(self._pool, self._url, message)
+        if kind == "connect_timeout":
+            return errors.ConnectTimeoutError(self._conn, message)
+        if kind == "name" and self._client.version_2:
+            return errors.NameResolutionError(self._conn.host, self._conn, gaierror(message))
+        if kind == "name":
+            message = f"Failed to establish a new connection: {message}"
+        if kind in ("connect", "name"):
+            return errors.NewConnectionError(self._conn, message)
+        if kind == "tls":
+            return errors.SSLError(message)
+        return HTTPException(message) if kind == "protocol" else RemoteDisconnected(message)
+
+
+def _origin(pool: Any) -> str:
+    host = f"[{pool.host}]" if ":" in pool.host else pool.host
+    port = "" if pool.port is None or pool.port == _PORTS.get(pool.scheme) else f":{pool.port}"
+    return f"{pool.scheme}://{host}{port}"
+
+
+def _texts(headers: Any) -> Headers:
+    if hasattr(headers, "lower_items"):  # of requests, whose items() looks each of them up again
+        items = zip(headers, (value for _, value in headers.lower_items()), strict=True)
+    else:
+        items = headers.items()
+    return tuple([
+        (name if name.__class__ is str else _text(name), value if value.__class__ is str else _text(value))
+        for name, value in items
+    ])  # fmt: skip
+
+
+def _text(value: str | bytes) -> str:
+    return str(value) if isinstance(value, str) else value.decode("latin-1")  # botocore gives bytes
+
+
+def _read(body: Any, encoding: str) -> tuple[bytes, Any]:
+    """The whole of a body, and what is to be sent in its place, in the same pieces."""
+    if body is None or isinstance(body, bytes):
+        return body or b"", body
+    if isinstance(body, str):
+        return body.encode(encoding), body
+    if hasattr(body, "read"):  # not put back to its start: it is to stand where it stands when it was sent
+        data = body.read()
+        data = data.encode(encoding) if isinstance(data, str) else data
+        return data, BytesIO(data)
+    if isinstance(body, (bytearray, memoryview)):
+        return bytes(body), body
+    pieces = [piece.encode("utf-8") if isinstance(piece, str) else bytes(piece) for piece in body]
+    return b"".join(pieces), iter(pieces)
+
