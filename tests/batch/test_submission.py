@@ -243,3 +243,12 @@ def test_what_runs_meanwhile_is_told(desk: Desk) -> None:
     assert report.running_returned == {ids["back"]}
     assert {item.key for item in reading.items(desk.database, 1) if item.reason == "withdrawn"} == {"gone"}
     assert next(reading.items(desk.database, 1, key="edited")).state is ItemState.RUNNING
+
+
+def test_the_sender_hears_of_a_key_twice_and_nothing_is_staged(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    with pytest.raises(UsageError, match="'a' is there twice") as refused:
+        desk.stage([("a", 1), ("b", 1), ("a", 2)])
+    assert refused.value.where == "values, items 1 and 3"
+    assert desk.database.all("open_requests") == reading.jobs(desk.database) == []
+    desk.database.close()

@@ -347,7 +347,7 @@ BAD: dict[str, tuple[Callable[[Folder], list[str]], int, str]] = {
     "no file matches": (lambda _: ["run", "--each", "*.nothing", "--", "cat", "{}"], 2, "no file matches"),
     "missing items file": (lambda _: ["run", "tasks.py:square", "--items", "none.jsonl"], 2, "cannot be read"),
     "duplicate keys": (
-        lambda f: [*_items(f, '{"key": "a", "n": 1}\n{"key": "a", "n": 2}\n')], 2, "the key 'a' is there twice",
+        lambda f: [*_items(f, '{"key": "a", "n": 1}\n\n{"key": "a", "n": 2}\n')], 2, "items.jsonl, items 1 and 3",
     ),
     "no JSON": (lambda f: [*_items(f, '{"key": "a", "n": 1}\nnot json\n')], 2, "items.jsonl:2"),
     "NaN": (lambda f: [*_items(f, '{"key": "a", "n": NaN}\n')], 2, "items.jsonl:1"),

@@ -22,10 +22,10 @@ from respool.batch.reconcile import REASONS, Change, Existing, reconcile
 from respool.batch.sources import Source, basis
 from respool.batch.store import reading
 from respool.batch.store.connection import Database
-from respool.batch.store.intake import Wishes, stored_blocks
+from respool.batch.store.intake import Where, Wishes, stored_blocks, twice
 from respool.batch.store.ledger import Candidate, Ledger
 from respool.clock import MICROSECONDS, local_time
-from respool.errors import JobNotFound, UsageError
+from respool.errors import JobNotFound
 
 Intact = Callable[[Sequence[Output]], bool]
 FOLLOWS = 1 << 62  # the `not_before` of an item that follows another one
@@ -180,7 +180,7 @@ class _Survey:
         taken: set[str] = set()
         for placement in placements:
             if placement.kept is None:
-                self._new_block(source.rows(spans[placement.ordinal], self.task), stale, taken, source.name)
+                self._new_block(source.rows(spans[placement.ordinal], self.task), stale, taken, source.where_is)
                 continue
             for item in self._stored("forecast_of_block", placement.kept):
                 self._judge(item, Change.KEPT, item.fingerprint)
@@ -193,16 +193,13 @@ class _Survey:
         rows = self.database.all(query, *parameters) if self.database is not None else []
         return [_Known._make((*row[:3], ItemState(row[3]), *row[4:])) for row in rows]
 
-    def _new_block(self, rows: Sequence[Row], stale: set[int], taken: set[str], where: str) -> None:
+    def _new_block(self, rows: Sequence[Row], stale: set[int], taken: set[str], where: Where) -> None:
         keys = json.dumps([row.key for row in rows])
         known = {item.key: item for item in (self._stored("forecast_by_key", self.job, keys) if self.job else [])}
         for row in rows:
             item = known.get(row.key)
             if row.key in taken or (item is not None and item.block is not None and item.block not in stale):
-                raise UsageError(
-                    f"the key {row.key!r} is there twice", where=where, why="an item is known by its key",
-                    command="make the keys unique, or name another key field: --key FIELD",
-                )  # fmt: skip
+                raise twice(row.key, where)
             taken.add(row.key)
             existing = None if item is None else Existing(item.id, item.fingerprint, item.state, item.reason)
             change = reconcile(existing, row.fingerprint)

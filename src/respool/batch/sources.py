@@ -6,6 +6,7 @@ line files themselves (CSV, values, a pipe) are written to a scratch file first,
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -76,6 +77,17 @@ class Source:
                 raise self._bad(number, problem, line)
             rows.append(Row(key, text, fingerprint(task, key, text, extra)))
         return rows
+
+    def where_is(self, key: str) -> str:
+        """Which items have this key, for a message: "cities.jsonl, items 2 and 7". Reads all lines again."""
+        self._lines.seek(0)
+        numbers = [str(number) for number, line in enumerate(self._lines, 1) if self._has(line, key)]
+        return f"{self.name}, items {' and '.join(numbers)}"
+
+    def _has(self, line: bytes, key: str) -> bool:
+        with contextlib.suppress(NotCanonical, UnicodeDecodeError, UsageError):  # a later line may be no item
+            return self._parse(line)[0] == key
+        return False
 
     def _bad(self, number: int, problem: str, line: bytes) -> UsageError:
         shown = line.decode("utf-8", "replace").strip()

@@ -17,7 +17,7 @@ from respool.batch.reconcile import Change
 from respool.batch.sources import Source, basis
 from respool.batch.store import reading
 from respool.batch.store.connection import Database
-from respool.batch.store.intake import Declaration, Merge, Wishes, declare, open_job, stored_blocks
+from respool.batch.store.intake import Declaration, Merge, Wishes, declare, open_job, stored_blocks, twice
 from respool.clock import Clock
 
 Intact = Callable[[Sequence[Output]], bool]
@@ -76,7 +76,7 @@ def apply(
         span = spans[placement.ordinal]
         if placement.kept is None:
             rows = first if first is not None else source.rows(span, task)
-            for change, count in merge.block(span.digest, placement.start, rows, source.name).items():
+            for change, count in merge.block(span.digest, placement.start, rows, source.where_is).items():
                 report.changes[change] += count
         else:
             _move(merge, stored[placement.kept], placement)
@@ -131,11 +131,15 @@ def stage(
 ) -> tuple[int, int]:
     """Store a submission for the live runner to apply; returns (job, request).
 
-    The declaration of a known job is applied with the items: until then the runner works by the old one.
+    The declaration of a known job is applied with the items: until then the runner works by the old one. Raises UsageError
+    for a row that is no item or a key that is there twice: the sender would not hear of it from the runner.
     """
     ground = basis(task, json.dumps(source.about, sort_keys=True))
     about = {**source.about, "digest": source.whole_digest(ground)}
     spans = source.spans(ground)
+    seen: set[str] = set()
+    # As in `apply`, the errors of a source that is one block leave no trace.
+    first = _unique(source.rows(spans[0], task), seen, source) if len(spans) == 1 else None
     now = clock.now()
     arguments = json.dumps(
         {"declaration": _declaration_data(declaration), "wishes": wishes.to_data(), "about": about, "name": source.name}
@@ -149,7 +153,8 @@ def stage(
         span = spans[placement.ordinal]
         rows = None
         if placement.kept is None:
-            rows = json.dumps([[row.key, row.payload, row.fingerprint] for row in source.rows(span, task)])
+            found = first if first is not None else _unique(source.rows(span, task), seen, source)
+            rows = json.dumps([[row.key, row.payload, row.fingerprint] for row in found])
         with database.write():
             database.run(
                 "stage_block", request, placement.ordinal, span.digest, placement.start, placement.kept, rows
@@ -157,6 +162,15 @@ def stage(
     with database.write():
         database.run("ready_request", clock.now(), request)
     return job, request
+
+
+def _unique(rows: list[Row], seen: set[str], source: Source) -> list[Row]:
+    """The rows, if none of their keys has been `seen`."""
+    for row in rows:
+        if row.key in seen:
+            raise twice(row.key, source.where_is)
+        seen.add(row.key)
+    return rows
 
 
 def apply_staged(database: Database, request: int, arguments: str, intact: Intact, clock: Clock) -> Report:
@@ -179,7 +193,7 @@ def apply_staged(database: Database, request: int, arguments: str, intact: Intac
             # The job changed between staging and now, so a block that was to be kept is gone: the sender must resend.
             raise LookupError(f"block {ordinal} of the submission is no longer in the spool")
         rows = [Row(*row) for row in json.loads(rows_text)]
-        for change, count in merge.block(digest, placement.start, rows, data["name"]).items():
+        for change, count in merge.block(digest, placement.start, rows, lambda _: str(data["name"])).items():
             report.changes[change] += count
     report.withdrawn_running = merge.seal(
         data["about"], Wishes.from_data(data["wishes"]), list(broken_outputs(database, job, intact)), clock.now()
@@ -201,7 +215,7 @@ def apply_pairs(
     report = _report_of(merge)
     start = (stored[-1].start if stored else -(1 << 32)) + (1 << 32)
     for span in pairs.spans(ground):
-        merge.block(span.digest, start, pairs.rows(span, task), pairs.name)
+        merge.block(span.digest, start, pairs.rows(span, task), pairs.where_is)
         start += 1 << 32
     current = reading.job(database, job)
     redo = list(broken_outputs(database, job, intact))

@@ -142,7 +142,7 @@ def test_a_key_twice_names_the_key_and_the_source_and_changes_no_item(spool: Spo
     before = list(reading.items(spool.database(), 1))
     with pytest.raises(UsageError, match="the key 'b' is there twice") as refused:
         submit(spool, [("a", 2), ("b", 1), ("b", 1)])
-    assert refused.value.where == "job"
+    assert refused.value.where == "job, items 2 and 3"
     assert list(reading.items(spool.database(), 1)) == before
 
 

@@ -8,7 +8,7 @@ kept. Only the holder of the owner lock applies a submission; anybody else stage
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,9 @@ from respool.batch.reconcile import REASONS, WITHDRAWN, Change, Existing, reconc
 from respool.batch.store.connection import Database
 from respool.batch.store.followups import end_if_finished
 from respool.errors import UsageError
+
+Where = Callable[[str], str]
+"""Where in the input a key is, as a phrase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,14 @@ def stored_blocks(database: Database, job: int) -> list[Stored]:
     return [Stored._make(row) for row in database.all("blocks_of_job", job)]
 
 
+def twice(key: str, where: Where) -> UsageError:
+    """The error for two items with one key."""
+    return UsageError(
+        f"the key {key!r} is there twice", where=where(key), why="an item is known by its key",
+        command="make the keys unique, or name another key field: --key FIELD",
+    )  # fmt: skip
+
+
 class Merge:
     """One submission being applied to one job.
 
@@ -113,16 +124,16 @@ class Merge:
         self._stale = set(stale)
         self._whole = tuple(stale)  # of these, the ones that still say what they hold
 
-    def block(self, digest: str, start: int, rows: Sequence[Row], source: str) -> dict[Change, int]:
+    def block(self, digest: str, start: int, rows: Sequence[Row], where: Where) -> dict[Change, int]:
         """One transaction: take in the rows of a new block. Raises UsageError for a key that was there before."""
         with self.database.write():
             self.database.many("void_block", [(stale,) for stale in self._whole])
             block = self.database.insert("insert_block", self.job, digest, start)
-            counts = self._rows(block, start, rows, source)
+            counts = self._rows(block, start, rows, where)
         self._whole = ()
         return counts
 
-    def _rows(self, block: int, start: int, rows: Sequence[Row], source: str) -> dict[Change, int]:
+    def _rows(self, block: int, start: int, rows: Sequence[Row], where: Where) -> dict[Change, int]:
         database, job = self.database, self.job
         known: dict[str, tuple[Any, ...]] = {
             found[0]: found for found in database.all("items_by_key", job, json.dumps([row.key for row in rows]))
@@ -136,10 +147,7 @@ class Merge:
         for offset, row in enumerate(rows):
             found = known.get(row.key)
             if row.key in seen or (found is not None and found[5] is not None and found[5] not in self._stale):
-                raise UsageError(
-                    f"the key {row.key!r} is there twice", where=source, why="an item is known by its key",
-                    command="make the keys unique, or name another key field: --key FIELD",
-                )  # fmt: skip
+                raise twice(row.key, where)
             seen.add(row.key)
             existing = None if found is None else Existing(found[1], found[2], ItemState(found[3]), found[4])
             change = reconcile(existing, row.fingerprint)
