@@ -321,6 +321,26 @@ def test_a_failure_is_redacted_too() -> None:
     assert found.response == Failure("connect", "https://a/?token=__redacted_token__ failed")
 
 
+def test_cassettes_share_what_is_remembered_but_no_secret() -> None:
+    redaction = Redaction()
+    login = Request("GET", "https://a/", (("X-Api-Key", KEY),))
+    later = Request("GET", f"https://a/{KEY}?b=1", (), KEY.encode())
+    for _ in range(3):
+        one = redaction.fresh()
+        assert one.request(later) == later
+        assert one.request(login).headers == (("X-Api-Key", "__redacted_x-api-key__"),)
+        assert one.request(later)[1:] == ("https://a/__redacted_x-api-key__?b=1", (), b"__redacted_x-api-key__")
+        assert one.secrets == {KEY}
+        other = redaction.fresh()
+        other.interaction(Interaction(Request("GET", "https://a/"), Response(200, body=b'{"access_token": "aB3dE5gH1"}')))
+        assert other.request(later) == later
+        assert other.request(login).headers == (("X-Api-Key", "__redacted_x-api-key__"),)
+        assert other.request(Request("GET", f"https://a/{KEY}/aB3dE5gH1")).url == (
+            "https://a/__redacted_x-api-key__/__redacted_access_token__"
+        )
+        assert other.secrets == {KEY, "aB3dE5gH1"}
+
+
 def test_signatures_are_not_remembered_for_ever() -> None:
     redaction = Redaction()
     for number in range(200):

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 from respool.cassette.edits import Edit, apart, applied
@@ -39,6 +40,11 @@ class KnownValues:
         """The values themselves."""
         return frozenset(self._placeholders)
 
+    def since(self, version: int) -> tuple[tuple[str, str], ...]:
+        """The values that were added after `version`, with their placeholders, in order."""
+        added = self.version - version
+        return tuple(self._placeholders.items())[-added:] if added else ()
+
     def copy(self) -> KnownValues:
         """A set of its own with the same values."""
         twin = KnownValues()
@@ -56,11 +62,9 @@ class KnownValues:
         for needle in spellings(value):
             self._plain.append((needle, placeholder))
             self._anchor(needle)
-        if len(value) >= _SHORT:
-            for offset in range(3):
-                for needle in _inside_base64(value, offset):
-                    self._inside.append((needle, value, offset))
-                    self._anchor(needle)
+        for needle, offset in _inside_base64(value) if len(value) >= _SHORT else ():
+            self._inside.append((needle, value, offset))
+            self._anchor(needle)
         self.version += 1
 
     def _anchor(self, needle: str) -> None:
@@ -110,11 +114,12 @@ class KnownValues:
         return run
 
 
-def spellings(value: str) -> list[str]:
+@lru_cache(maxsize=512)
+def spellings(value: str) -> tuple[str, ...]:
     """The texts that mean `value` in a URL, a form, JSON, HTML, or as UTF-8 bytes read as latin-1.
 
     >>> spellings("a/b+c")
-    ['a/b+c', 'a%2Fb%2Bc', 'a%2fb%2bc', 'a/b%2Bc', 'a/b%2bc', 'a%252Fb%252Bc', 'a\\\\/b+c']
+    ('a/b+c', 'a%2Fb%2Bc', 'a%2fb%2bc', 'a/b%2Bc', 'a/b%2bc', 'a%252Fb%252Bc', 'a\\\\/b+c')
     """
     encoded = [quote(value, safe=""), quote_plus(value, safe=""), quote(value), quote_plus(value, safe="/:@")]
     lower = [re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), each) for each in encoded]
@@ -122,7 +127,7 @@ def spellings(value: str) -> list[str]:
     escaped = [json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]]
     found = [value, *pairs, quote(encoded[0], safe=""), *escaped, escaped[0].replace("/", "\\/"), _in_html(value)]
     bytewise = [each.encode("utf-8", "surrogateescape").decode("latin-1") for each in found if not each.isascii()]
-    return list(dict.fromkeys(found + bytewise))
+    return tuple(dict.fromkeys(found + bytewise))
 
 
 def _in_html(text: str) -> str:
@@ -131,13 +136,16 @@ def _in_html(text: str) -> str:
     return text
 
 
-def _inside_base64(value: str, offset: int) -> Iterator[str]:
-    """The characters that `value` comes to in base64 behind `offset` bytes, whatever stands around it."""
+@lru_cache(maxsize=512)
+def _inside_base64(value: str) -> tuple[tuple[str, int], ...]:
+    """What `value` surely comes to in base64 behind 0, 1 or 2 bytes of a group, whatever stands around it."""
     data = value.encode("utf-8", "surrogateescape")
-    text = base64.b64encode(bytes(offset) + data).decode()
-    sure = text[(0, 2, 3)[offset] : (offset + len(data)) * 8 // 6]
-    yield sure
-    yield sure.replace("+", "-").replace("/", "_")
+    found: dict[str, int] = {}
+    for offset in range(3):
+        text = base64.b64encode(bytes(offset) + data).decode()
+        sure = text[(0, 2, 3)[offset] : (offset + len(data)) * 8 // 6]
+        found[sure] = found[sure.replace("+", "-").replace("/", "_")] = offset
+    return tuple(found.items())
 
 
 def _found(text: str, needle: str, placeholder: str) -> Iterator[Edit]:
