@@ -268,7 +268,7 @@ ROUTES: dict[str, Callable[..., None]] = {
     "binary": lambda h, *_: h.answer(BINARY, headers=[("Content-Type", "application/octet-stream")]),
     "large": lambda h, *_: h.answer(LARGE, headers=[("Content-Type", "application/octet-stream")]),
     "chunked": lambda h, *_: h.answer_chunked(PIECES, [("Content-Type", "text/plain")]),
-    "sse": lambda h, *_: h.answer_chunked(EVENTS, [("Content-Type", "text/event-stream")], gap=0.01),
+    "sse": lambda h, *_: h.answer_chunked(EVENTS, [("Content-Type", "text/event-stream")], gap=0.02),
     "gzip": coded("gzip", lambda body: gzip.compress(body, mtime=0)),
     "deflate": coded("deflate", zlib.compress),
     "br": coded("br", brotli.compress),

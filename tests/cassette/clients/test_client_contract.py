@@ -89,6 +89,7 @@ def test_case(driver: Driver, name: str, bench: Bench) -> None:
     with no_network(), deck_open(stored(closed.fresh), Mode.REPLAY) as deck:
         replayed = driver.run(root, plan)
     assert comparable(replayed) == comparable(live)
+    assert comparable(replayed, pieces=True) == comparable(recording, pieces=True)
     assert (deck.played, deck.unplayed, deck.live, deck.misses) == (len(closed.fresh), (), 0, [])
     assert bench.connections == 0
 
@@ -218,6 +219,7 @@ def test_events_are_kept_as_far_as_they_were_read(driver: Driver, plain: Server)
 def test_the_chunks_of_a_stream_are_kept_with_their_timing(driver: Driver, plain: Server) -> None:
     tape = recorded(driver, plain, Plan(calls("/sse", read="stream")))
     (interaction,) = tape.interactions
-    assert sum(chunk.size for chunk in interaction.response.chunks) == len(interaction.response.body)
-    assert len(interaction.response.chunks) == 5
-    assert all(chunk.after > 0 for chunk in interaction.response.chunks[1:])
+    chunks = interaction.response.chunks
+    assert sum(chunk.size for chunk in chunks) == len(interaction.response.body)
+    assert 1 < len(chunks) <= 5
+    assert all(chunk.after > 0 for chunk in chunks[1:])
