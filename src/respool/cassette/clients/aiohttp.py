@@ -21,7 +21,7 @@ from respool.cassette.clients.failures import failure_of
 from respool.cassette.clients.layers import open_deck, recorded_above
 from respool.cassette.clients.patches import Method, replace
 from respool.cassette.codings import listed
-from respool.cassette.model import Failure, Interaction, Request, Response, header
+from respool.cassette.model import Failure, Interaction, Request, Response
 
 __tracebackhide__ = True  # a miss is shown where the application made the request
 
@@ -32,13 +32,14 @@ _script: ContextVar[Response | None] = ContextVar("respool_aiohttp_script", defa
 def patch(aiohttp: ModuleType) -> None:
     """Hook the sessions and connectors of aiohttp. Raises KeyError for a version that has no middlewares."""
     client = _client(aiohttp)
+    ours = partial(_middleware, client)
 
     def _request(original: Method) -> Method:
         async def _request(session: Any, *arguments: Any, middlewares: Any = None, **options: Any) -> Any:
             if open_deck() is not None:
                 # A request's own middlewares replace the session's.
                 chain = session._middlewares if middlewares is None else middlewares
-                middlewares = (*chain, partial(_middleware, client))
+                middlewares = (*chain, ours)
             return await original(session, *arguments, middlewares=middlewares, **options)
 
         return _request
@@ -48,10 +49,11 @@ def patch(aiohttp: ModuleType) -> None:
             response = _script.get()
             if response is None:
                 return await original(connector, request, *arguments, **options)
-            protocol = client.protocol(asyncio.get_running_loop())
-            protocol.plays = _pieces(response, request.method)
-            protocol.connection_made(_Transport(protocol))
-            return client.connection(connector, request.connection_key, protocol, asyncio.get_running_loop())
+            loop = connector._loop
+            protocol = client.protocol(loop)
+            protocol.plays = iter(_pieces(response, request.method))
+            protocol.transport = _NOBODY
+            return client.connection(connector, request.connection_key, protocol, loop)
 
         return connect
 
@@ -91,16 +93,18 @@ def _client(aiohttp: Any) -> _Client:
                 self.connection_lost(None)
             else:
                 self.data_received(piece)
-                self._loop.call_soon(self._receive)
+                if self._payload is None or not self._payload.is_eof():
+                    self._loop.call_soon(self._receive)
 
     class Connected(Connection):
         """A connection that no connector knows of: it is never pooled, and takes no place."""
 
         def close(self) -> None:
-            self._notify_release()
             protocol, self._protocol = self._protocol, None
             if protocol is not None:
+                self._notify_release()
                 protocol.close()
+                protocol._parser = None  # they hold each other, and the garbage collector would have to part them
 
         release = close
 
@@ -140,12 +144,7 @@ class _End:
 
 
 class _Transport(asyncio.Transport):
-    """What a request is written to when nobody is there."""
-
-    def __init__(self, protocol: Any) -> None:
-        super().__init__()
-        self._protocol = protocol
-        self._closing = False
+    """What a request is written to when nobody is there. It knows of no connection, so that one serves all."""
 
     def write(self, data: Any) -> None:
         """Drop it."""
@@ -157,12 +156,11 @@ class _Transport(asyncio.Transport):
         """Nothing is to be ended."""
 
     def is_closing(self) -> bool:
-        """Whether it was closed."""
-        return self._closing
+        """A protocol that was closed no longer has it."""
+        return False
 
     def close(self) -> None:
-        """No longer open."""
-        self._closing = True
+        """Nothing is open."""
 
     abort = close
 
@@ -170,6 +168,9 @@ class _Transport(asyncio.Transport):
         """Nothing arrives by itself."""
 
     resume_reading = pause_reading
+
+
+_NOBODY = _Transport()
 
 
 class _Call:
@@ -268,28 +269,31 @@ async def _body(request: Any) -> bytes:
     return bytes(await body.as_bytes())
 
 
-def _pieces(response: Response, method: str) -> Iterator[bytes]:
+def _pieces(response: Response, method: str) -> list[bytes]:
     """The bytes of the wire: the head with the first piece of the body, then the others in the framing the head names."""
     headers, pieces = wire(response)
-    chunked = "chunked" in (header(headers, "transfer-encoding") or "").lower()
-    told = header(headers, "content-length")
+    if method == "HEAD":
+        pieces = []
+    chunked, told = False, None
+    for name, value in headers:
+        # Lengths first: they are cheap, and only two names matter.
+        if len(name) == 17 and name.lower() == "transfer-encoding":
+            chunked = chunked or "chunked" in value.lower()
+        elif len(name) == 14 and told is None and name.lower() == "content-length":
+            told = value
     if chunked and told is not None:
         # Another client, or an edit, left both on the tape; aiohttp's parser refuses such an answer.
         chunked, headers = False, tuple(pair for pair in headers if pair[0].lower() != "transfer-encoding")
-    if method == "HEAD":
-        pieces = []
-    elif told is not None and told != (true := str(sum(map(len, pieces)))):
+    if method != "HEAD" and told is not None and told != (true := str(sum(map(len, pieces)))):
         # A tape that was edited: the parser would wait for the rest, or cut it.
         headers = tuple((name, true if name.lower() == "content-length" else value) for name, value in headers)
     if chunked and method != "HEAD":
         pieces = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces]
         pieces[-1:] = [(pieces[-1] if pieces else b"") + b"0\r\n\r\n"]
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
     version = response.version if response.version in ("HTTP/1.0", "HTTP/1.1") else "HTTP/1.1"
     head = f"{version} {response.status} {response.reason}\r\n{lines}\r\n".encode("latin-1")
-    first, *rest = pieces or [b""]
-    yield head + first
-    yield from rest
+    return [head + pieces[0], *pieces[1:]] if pieces else [head]
 
 
 def _exception(aiohttp: Any, request: Any, failure: Failure) -> Exception:
