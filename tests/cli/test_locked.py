@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -159,3 +161,20 @@ def test_what_could_not_be_started_is_started_later(work: Folder, until: Until) 
     assert said.ended() == 0, said.text
     assert effects(work) == {"k0": 1, "k1": 1, "k2": 1}
     assert rows(work, "SELECT state, count(*) FROM items GROUP BY state") == [("done", 3)]
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_a_spool_that_is_taken_away_ends_the_run_with_an_error(folder: Folder, until: Until, how: str) -> None:
+    folder.write("items.jsonl", '{"key": "a", "n": 1, "wait_for": "go"}\n{"key": "b", "n": 2}\n')
+    said = Said(folder.start("run", "tasks.py:square", "--items", "items.jsonl", "--no-tui", "--patience", "1s"))
+    until(lambda: folder.calls == ["a"])
+    if how == "deleted":
+        shutil.rmtree(folder.path / ".respool")
+    else:
+        other = shutil.copy(folder.path / ".respool" / "spool.db", folder.path / "copy.db")
+        os.replace(other, folder.path / ".respool" / "spool.db")
+    folder.write("go", "")
+    assert said.ended() == 5, said.text
+    assert "its file was removed or replaced while it was in use" in said.text
+    assert folder.calls == ["a"], "nothing more is paid for"
+    folder.run("run", "tasks.py:square", "--items", "items.jsonl", code=0)

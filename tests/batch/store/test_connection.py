@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -219,3 +220,17 @@ def test_every_statement_is_one_that_sqlite_understands(database: Database) -> N
     for text in queries().values():
         with contextlib.suppress(sqlite3.ProgrammingError):  # of the parameters, which are looked at last
             database.connection.execute(f"EXPLAIN {text}")
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_a_file_that_is_not_there_any_more_is_not_written_to(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "spool.db"
+    with Database.open(Places.at(path), create=True) as database:
+        path.rename(tmp_path / "old.db")
+        if how == "replaced":
+            shutil.copy(tmp_path / "old.db", path)
+        with pytest.raises(SpoolUnwritable, match="removed or replaced"), database.write():
+            pytest.fail("it is written to")
+        (tmp_path / "old.db").replace(path)
+        with database.write():
+            assert database.run("delete_rules", 1, 0) == 0, "it is back"

@@ -56,6 +56,7 @@ class Database:
         self._gate = FileLock(places.write_lock)
         self._patience, self._told = patience, told
         self._sql = queries()
+        self._file = _number_of(places.database)
 
     @classmethod
     def open(
@@ -162,6 +163,7 @@ class Database:
         while True:
             self._gate.acquire(blocking=True)
             try:
+                self._check_in_place()
                 self.connection.execute("BEGIN IMMEDIATE")
                 return
             except BaseException as error:
@@ -174,6 +176,15 @@ class Database:
                 told(f"waiting for up to {self._patience:g} s: another program keeps the spool locked")
                 told = None
             self.clock.sleep(0.02)
+
+    def _check_in_place(self) -> None:
+        """SQLite goes on writing to a file that has no name any more: all of it would be lost, and nobody would know."""
+        if _number_of(self.places.database) != self._file:
+            raise SpoolUnwritable(
+                "the spool cannot be written: its file was removed or replaced while it was in use",
+                where=str(self.places.database), why="what is written to the old file would be lost with it",
+                command="put the old file back, or run the same command again with what is there now",
+            )  # fmt: skip
 
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
@@ -250,6 +261,15 @@ def application_of(database: Path) -> int | None:
 def _connect(places: Places, mode: str) -> sqlite3.Connection:
     address = places.database.absolute().as_uri() + f"?mode={mode}"
     return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, cached_statements=256)
+
+
+def _number_of(file: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of the same name; None if there is none."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _foreign(where: str) -> SpoolUnreadable:
