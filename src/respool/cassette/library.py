@@ -89,8 +89,9 @@ class Library:
     def save(self, name: str | Path, cassette: Cassette) -> Path:
         """Put `cassette` in the place of whatever is under that name; the one that was there is kept as the previous.
 
-        The format goes by the suffix, or is the one that a foreign file has. Raises CassetteUnreadable rather than
-        overwrite what cannot be read, CassetteBusy, CassetteRefused for what a foreign format or a disk cannot hold.
+        The format goes by the suffix, or is the one that a foreign file has (which may hold no times, and no pieces of
+        streams). Raises CassetteUnreadable rather than overwrite what cannot be read, CassetteBusy, and CassetteRefused
+        for what a foreign format, or the disk, cannot hold.
         """
         path = self.path(name)
         with _written(path), self.lock(path, wait=_PATIENCE):
