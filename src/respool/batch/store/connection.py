@@ -161,7 +161,11 @@ class Database:
         """Pass the gate, then begin. A foreign writer is waited for outside, so that others lose patience when they do."""
         started, told = self.clock.monotonic(), self._told
         while True:
-            self._gate.acquire(blocking=True)
+            try:
+                self._gate.acquire(blocking=True)
+            except FileNotFoundError:
+                self._check_in_place()  # the folder of both is gone
+                raise
             try:
                 self._check_in_place()
                 self.connection.execute("BEGIN IMMEDIATE")
