@@ -12,6 +12,7 @@ from respool import Spool, task
 from respool.batch.adopt import adopt_leftovers
 from respool.batch.model import Item
 from respool.batch.store import reading
+from respool.batch.store.intake import Wishes
 from respool.batch.store.ledger import Ledger
 from respool.clock import SYSTEM
 
@@ -131,3 +132,13 @@ def test_the_sessions_of_the_dead_are_closed(dead: Dead) -> None:
     database = dead.spool.database()
     assert database.all("open_sessions", 0) == []
     assert (database.one("latest_session") or ())[-1] == "died"
+
+
+def test_what_was_left_running_answers_for_its_equals_in_a_fresh_generation_too(dead: Dead) -> None:
+    dead.die({"a": 7}, running=1)
+    job = dead.spool.submit(work, {"a": 7}, name="job", then=[(after, "finish")], wishes=Wishes(fresh=True))
+    dead.spool.run([job.id])
+    assert dead.states() == {"a": "done"}
+    dead.spool.submit(work, {"a": 7, "b": 7}, name="job", then=[(after, "finish")])
+    dead.spool.run([job.id])
+    assert (dead.states(), CALLS) == ({"a": "done", "b": "cached"}, [7])

@@ -227,6 +227,7 @@ def grant(database: Database, job: int, wishes: Wishes, now: int) -> None:
         database.run("archive_job", job)
         generation = (database.one("new_generation", job) or (1,))[0]
         database.run("reset_items", "a fresh generation", generation, job)
+        database.run("renew_running", generation, job)
     if wishes.retry_failed:
         database.run("retry_failed", job, None, None)
     if wishes.force:

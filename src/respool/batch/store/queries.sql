@@ -357,6 +357,10 @@ UPDATE items SET state = 'pending', reason = ?, kind = NULL, message = NULL, fai
   result_attempt = NULL
 WHERE job_id = ? AND state NOT IN ('running', 'cancelled');
 
+-- name: renew_running
+-- What runs now, or was left running by a dead runner, answers for the new generation too: its equals follow it.
+UPDATE items SET generation = ? WHERE job_id = ? AND state = 'running';
+
 -- name: revive_cancelled
 UPDATE items SET state = 'pending', reason = 'was cancelled', ended_at = NULL WHERE job_id = ? AND state = 'cancelled'
   AND reason = 'cancelled';
