@@ -236,6 +236,27 @@ def test_a_known_value_in_every_dress(value: str) -> None:
             )
 
 
+def test_base64_may_begin_anywhere_in_a_run() -> None:
+    redaction = Redaction((*DEFAULT, Value(KEY, "mine")))
+    for before in ("q/", "qr/", "qrs/", "qrst/"):
+        sent = before.encode() + base64.b64encode(b"\xff" + KEY.encode() + b"\xfe")
+        found = redaction.request(Request("POST", "https://a/", (), sent + b" ")).body.decode()
+        assert base64.b64decode(found.removeprefix(before)) == b"\xff__redacted_mine__\xfe"
+
+
+def test_a_key_is_found_by_its_shape_and_then_in_the_midst_of_bytes() -> None:
+    key = "gh" + "p_" + "aB3x" * 9
+    sent = json.dumps({"note": key, "blob": base64.b64encode(b"\xff\xfe" + key.encode()).decode()})
+    found = json.loads(body(sent))
+    assert found["note"] == "__redacted_github__"
+    assert base64.b64decode(found["blob"]) == b"\xff\xfe__redacted_github__"
+
+
+def test_placeholders_are_never_touched() -> None:
+    assert body("__redacted_a__ redacted", Value("redacted", "x")) == "__redacted_a__ __redacted_x__"
+    assert body("<<<key>>> key", Value("key", "k", placeholder="<<<key>>>")) == "<<<key>>> <<<key>>>"
+
+
 def test_another_tools_placeholder_still_matches() -> None:
     environ = {"ctx_api_key": "s3cr3t+value/1"}
     redaction = Redaction((*DEFAULT, Env("ctx_api_key", placeholder="<<<API_KEY>>>")), environ)
@@ -372,7 +393,7 @@ MEGABYTE = 1_000_000
     ],
     ids=lambda text: repr(text[:9]),
 )  # fmt: skip
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(120)
 def test_no_text_is_slow(text: bytes) -> None:
     redaction = Redaction((*DEFAULT, Value(KEY, "mine")))
     redaction.interaction(Interaction(Request("POST", "https://a/", (), text), Response(200, body=text)))

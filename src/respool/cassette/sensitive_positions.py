@@ -11,13 +11,15 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from respool.cassette import bodies, jsonpath
 from respool.cassette.edits import Edit, apart, applied
 from respool.cassette.json_text import Leaf, Leaves, decoded, encoded
 from respool.cassette.known_values import KnownValues
-from respool.cassette.model import PLACEHOLDER, Headers, placeholder
+from respool.cassette.model import PLACEHOLDER, Headers
+from respool.cassette.model import placeholder as spelled
 from respool.cassette.redaction_rules import Plan
 from respool.cassette.secret_shapes import in_shape_of, is_prose, looks_made_up, looks_random, worth_collecting
 from respool.cassette.sensitive_names import Grade, grade
@@ -42,6 +44,7 @@ _NUMERIC_SECRET = re.compile(r"(?i)pass|pwd|secret|otp")
 _NEST = 4  # texts inside texts inside texts are looked into so deep
 
 Deeper = Callable[[str], str]
+placeholder = lru_cache(maxsize=1024)(spelled)
 
 
 class Positions:
@@ -189,9 +192,9 @@ class Positions:
         new = placeholder("userinfo")
         if not userinfo or userinfo == new:
             return
-        user, _, password = (unquote(part) for part in userinfo.partition(":"))
-        for value in (password, user):
-            if worth_collecting(value) and (value is password or looks_random(value)):
+        user, _, password = userinfo.partition(":")
+        for value, secret in ((unquote(password), True), (unquote(user), False)):
+            if worth_collecting(value) and (secret or looks_random(value)):
                 self.known.add(value, new)
         yield Edit(start, start + len(userinfo), new)
 
