@@ -424,3 +424,13 @@ def test_every_commit_satisfies_the_schema(spool: Spool) -> None:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         assert connection.execute("SELECT count(*) FROM attempts WHERE outcome = 'running'").fetchone() == (0,)
     connection.close()
+
+
+def test_a_job_whose_submission_broke_off_does_not_run_even_if_it_is_named(spool: Spool) -> None:
+    calls = Calls()
+    many = [(f"k{number}", number) for number in range(6000)]
+    with pytest.raises(UsageError, match="'k0' is there twice"):
+        spool.submit(calls.task(), [*many, ("k0", 0)], name="j")
+    assert spool.job("j").read().counts, "the first block came"
+    report = spool.run(["j"])
+    assert (calls, str(report.jobs[0].state())) == ([], "filling")

@@ -239,6 +239,11 @@ class Job:
     def total(self) -> int:
         return sum(self.counts.values())
 
+    @property
+    def filling(self) -> bool:
+        """Whether its submission has not come to its end: nothing of it may run. (A follow-up makes its own items.)"""
+        return self.sealed_at is None and self.parent is None
+
     def state(self, *, runner_alive: bool = False) -> JobState:
         """The state that facts and items add up to; rows that run without a live runner mean `interrupted`."""
         count = self.counts.get

@@ -109,6 +109,9 @@ class Planner:
                 return
 
     def _candidates(self, course: Course, want: int, now: int) -> list[Candidate]:
+        if course.job.filling:
+            course.dry_until = None  # until its submission comes to its end
+            return []
         if course.expanding is not None:
             found = self._ledger.due_of([course.expanding], want, now)
         elif self._settings.only:

@@ -78,6 +78,8 @@ def _when(job: Job, now: Counts, before: Counts) -> str:
 def hints(database: Database, job: Job, paused: str | None) -> list[str]:
     """What somebody who sees this job's line should know, and what to type."""
     lines = []
+    if job.filling:
+        lines.append("its submission did not come to its end, so nothing of it runs: submit it again")
     failed = job.counts.get(ItemState.FAILED, 0)
     if failed:
         there = same_spool(database.places)

@@ -144,7 +144,7 @@ def exit_of_jobs(jobs: Iterable[Job], paused: Iterable[int] = ()) -> Exit:
     What can still be finished comes before what failed: a script that sees 6 comes back, one that sees 1 looks at it.
     """
     jobs = list(jobs)
-    if set(paused) or any(job.state() is JobState.PAUSED for job in jobs):
+    if set(paused) or any(job.filling or job.state() is JobState.PAUSED for job in jobs):
         return Exit.UNFINISHED
     return Exit.FAILED if any(job.counts.get(ItemState.FAILED, 0) for job in jobs) else Exit.DONE
 
