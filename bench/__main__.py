@@ -14,8 +14,10 @@ from bench import machine, report, rounds
 from bench.contest import ROOT
 from bench.figures import Broken, Json, Skip
 from bench.peers import MODULES
+from bench.replay import report as replay_report
 from bench.rounds import progress
 
+REPLAY_RESULTS = ROOT / "bench" / "results" / "replay.json"
 RESULTS = ROOT / "bench" / "results" / "latest.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
 TARGETS = ("throughput", "start", "scale", "resume")
@@ -28,6 +30,14 @@ def main() -> int:
     """
     options = _options()
     os.environ["PYTHONPATH"] = str(ROOT)  # the contestants import us, whatever folder they run in
+    met = options.only.startswith("replay") or _batch(options)
+    if not options.only or options.only.startswith("replay"):
+        met = replay_report.run(options.rounds, options.quick, options.only, PAGE, REPLAY_RESULTS) and met
+    return 0 if met else 1
+
+
+def _batch(options: argparse.Namespace) -> bool:
+    """The batch half; whether nothing broke and every target was met."""
     names = [name for name in MODULES if not options.only or options.only in name]
     begin = time.perf_counter()
     found: Json = {
@@ -47,16 +57,19 @@ def main() -> int:
     if not options.quick and not options.only:
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        report.write(PAGE, found)
+        report.write(PAGE, report.markdown(found))
         progress(f"written: {PAGE.relative_to(ROOT)}, {RESULTS.relative_to(ROOT)}")
-    return 1 if found["broken"] or any(row["ok"] is False for row in found["targets"]) else 0
+    return not found["broken"] and all(row["ok"] is not False for row in found["targets"])
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small counts, one round, nothing written")
     parser.add_argument("--rounds", type=int, help="rounds of all contestants (default 3; quick: 1)")
-    parser.add_argument("--only", metavar="NAME", help="contestants and measurements whose name holds NAME")
+    parser.add_argument(
+        "--only", metavar="NAME", default="",
+        help="contestants and measurements whose name holds NAME; replay: the replay bench, replay_NAME: parts of it",
+    )  # fmt: skip
     parser.add_argument("--workers", type=int, default=4, help="workers of every contestant (default 4)")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 3)

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import time
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from bench.figures import Json
 PACKAGES = ("respool", "joblib", "huey", "dbos", "click", "rich")
 
 
-def describe(folder: Path) -> Json:
+def describe(folder: Path, packages: Sequence[str] = PACKAGES) -> Json:
     """CPU, kernel, versions, the file system of `folder` and the load before the start; what is not there is None."""
     return {
         "cpu": _cpu(),
@@ -28,7 +29,7 @@ def describe(folder: Path) -> Json:
         "file_system": _file_system(folder),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "sqlite": sqlite3.sqlite_version,
-        "versions": {name: _version(name) for name in PACKAGES} | {"GNU parallel": _parallel()},
+        "versions": {name: _version(name) for name in packages} | {"GNU parallel": _parallel()},
         "load_before": load(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }

@@ -18,20 +18,22 @@ quote medians, and the ratios, which are taken within a round.
 """
 
 
-def write(path: Path, found: Json) -> None:
-    """Put the report between the markers of `path`; the page is made if it is not there."""
+def write(path: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
+    """Put a report between its markers on the page `path`; where they are missing they are made."""
     page = path.read_text(encoding="utf-8") if path.exists() else FRAME
-    before, _, rest = page.partition(BEGIN)
-    after = rest.partition(END)[2]
+    if begin not in page:
+        page = f"{page.rstrip()}\n\n{begin}\n{end}\n"
+    before, _, rest = page.partition(begin)
+    after = rest.partition(end)[2]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{before}{BEGIN}\n\n{markdown(found)}\n{END}{after}", encoding="utf-8")
+    path.write_text(f"{before}{begin}\n\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def markdown(found: Json) -> str:
     """The whole report of a run as Markdown."""
-    parts = [_machine(found["machine"], found["options"], found["seconds"])]
+    parts = [on(found["machine"], found["options"], found["seconds"])]
     if found["targets"]:
-        parts.append(_targets(found["targets"]))
+        parts.append(targets(found["targets"]))
     parts += [_rates(found["summary"], work, title) for work, title in (("noop", "No-op items"), ("1ms", "1 ms items"))]
     if found["trials"]:
         parts.append(_trials(found["trials"]))
@@ -41,12 +43,14 @@ def markdown(found: Json) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A table as Markdown."""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
 
 
-def _machine(machine: Json, options: Json, seconds: float) -> str:
+def on(machine: Json, options: Json, seconds: float) -> str:
+    """What it was measured on."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
     rows = [
         ["machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']:g} GB, {machine['system']}"],
@@ -56,16 +60,17 @@ def _machine(machine: Json, options: Json, seconds: float) -> str:
         ["load before and after", f"{machine['load_before']:g}, {machine['load_after']:g}"],
         ["run", f"{machine['date']}: {options['rounds']} rounds, {options['workers']} workers, {seconds / 60:.0f} minutes"],
     ]
-    return _table(["", ""], rows)
+    return table(["", ""], rows)
 
 
-def _targets(targets: list[Json]) -> str:
+def targets(told: list[Json]) -> str:
+    """The table of targets: rows of what, target, value, unit, ok (None: none was set), detail."""
     rows = []
-    for row in targets:
+    for row in told:
         verdict = {True: "yes", False: "**no**", None: "–"}[row["ok"]]
         value = row["value"] if isinstance(row["value"], str) else significant(row["value"])
         rows.append([row["what"], row["target"], f"{value} {row['unit']}".strip(), verdict, row["detail"]])
-    return "## respool against its targets\n\n" + _table(["what", "target", "measured", "met", "how"], rows)
+    return "## respool against its targets\n\n" + table(["what", "target", "measured", "met", "how"], rows)
 
 
 def _rates(summary: list[Json], work: str, title: str) -> str:
@@ -83,7 +88,7 @@ def _rates(summary: list[Json], work: str, title: str) -> str:
         return ""
     head = ["contestant", "items", "items/s min / median / max", "respool's async items ÷ it",
             "respool's items of the same kind ÷ it", "first item recorded, s", "PSS, MB"]  # fmt: skip
-    return f"## {title}\n\n" + _table(head, rows)
+    return f"## {title}\n\n" + table(head, rows)
 
 
 def _trials(trials: list[Json]) -> str:
@@ -99,4 +104,4 @@ def _trials(trials: list[Json]) -> str:
     head = ["contestant", "finished before", "never finished", "not recorded", "finished twice",
             "processes left behind"]  # fmt: skip
     text = "20 ms items; `kill -9` of the main process when a third of them took effect; the same command again.\n\n"
-    return "## After `kill -9`\n\n" + text + _table(head, rows)
+    return "## After `kill -9`\n\n" + text + table(head, rows)

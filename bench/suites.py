@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ from statistics import median
 
 from bench import machine
 from bench.figures import Json
+from bench.rounds import progress
 
 ROUNDS = 3
 DEADLINE = 900.0
@@ -43,19 +45,22 @@ print(", ".join(found))
 """
 
 
-def outcomes(suite: Json, python: str) -> tuple[dict[str, str], float]:
-    """One run: test id → "passed", "failed", "error" or "skipped", and its seconds. Raises RuntimeError if none ran."""
+def outcomes(suite: Json, python: str) -> tuple[dict[str, str], tuple[float, float]]:
+    """One run: test id → "passed", "failed", "error" or "skipped", and its seconds, by the clock and of the CPU.
+
+    Raises RuntimeError if none ran.
+    """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         environ = {**os.environ, "RESPOOL_ANSWER_TO_VCR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        begin = time.perf_counter()
+        begin, used = time.perf_counter(), _cpu()
         ended = subprocess.run(
             ["unshare", "--map-root-user", "--net", python, "-m", "pytest", "-q", "-p", "no:cacheprovider",
              f"--junitxml={report}", "-o", "junit_family=xunit1", *suite["arguments"]],
             cwd=suite["folder"], env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=DEADLINE, check=False,
         )  # fmt: skip
-        seconds = time.perf_counter() - begin
+        seconds = time.perf_counter() - begin, _cpu() - used
         if not report.exists():
             raise RuntimeError((ended.stdout + ended.stderr).strip()[-2000:])
         found: dict[str, str] = {}
@@ -66,16 +71,22 @@ def outcomes(suite: Json, python: str) -> tuple[dict[str, str], float]:
     return {name: kinds or "passed" for name, kinds in found.items()}, seconds
 
 
+def _cpu() -> float:
+    """CPU seconds of the processes that were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def measured(suite: Json) -> Json:
     """All rounds of one suite: per tool its seconds, its outcomes, and what differs from those of the suite's own tool."""
     usable = {tool: python for tool, python in suite["tools"].items() if not python.startswith("(")}
     own = suite.get("own") or next(iter(usable))
-    runs: dict[str, list[float]] = {tool: [] for tool in usable}
+    runs: dict[str, list[tuple[float, float]]] = {tool: [] for tool in usable}
     seen: dict[str, dict[str, str]] = {}
     for number in range(ROUNDS):
         for tool, python in usable.items():
             found, seconds = outcomes(suite, python)
-            print(f"  round {number + 1} {suite['name']} {tool}: {seconds:.1f} s, {told(found)}", file=sys.stderr, flush=True)
+            progress(f"  round {number + 1} {suite['name']} {tool}: {seconds[0]:.1f} s, {told(found)}")
             runs[tool].append(seconds)
             for name, outcome in found.items():
                 before = seen.setdefault(tool, {}).setdefault(name, outcome)
@@ -117,20 +128,23 @@ def page(results: list[Json], where: Json) -> str:
         "Written by `python -m bench.suites`, with the checkouts and environments that are named below.", "",
         f"{where['date']}, {where['cpu']}, {where['cores']} cores, {where['kernel']}, {where['python']}; "
         f"load before {where['load_before']:g}, after {machine.load():g}; median of {ROUNDS} interleaved runs.", "",
-        "| suite | client | tool | outcomes | seconds | all runs | same ids and outcomes as its own tool |",
-        "|---|---|---|---|---|---|---|",
+        "Who shares the machine makes the clock's seconds longer, and the CPU's hardly.", "",
+        "| suite | client | tool | outcomes | CPU seconds | all runs | seconds by the clock | same ids and outcomes |",
+        "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for each in results:
         suite, own = each["suite"], each["own"]
         for tool, python in suite["tools"].items():
             start = f"| {suite['name']} | {suite['client']} | {tool} |"
             if tool not in each["seconds"]:
-                lines.append(f"{start} {python} | – | – | – |")
+                lines.append(f"{start} {python} | – | – | – | – |")
                 continue
             seconds, differing = each["seconds"][tool], differences(each["seen"][own], each["seen"][tool])
             same = "its own tool" if tool == own else "yes" if not differing else f"{len(differing)} differ"
-            every = " / ".join(f"{one:.1f}" for one in seconds)
-            lines.append(f"{start} {told(each['seen'][tool])} | {median(seconds):.1f} | {every} | {same} |")
+            clock, cpu = zip(*seconds, strict=True)
+            every = " / ".join(f"{one:.1f}" for one in cpu)
+            figures = f"{median(cpu):.1f} | {every} | {median(clock):.1f}"
+            lines.append(f"{start} {told(each['seen'][tool])} | {figures} | {same} |")
     for each in results:
         lines += ["", f"## {each['suite']['name']}", "", *_details(each)]
     return "\n".join(lines) + "\n"

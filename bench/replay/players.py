@@ -109,7 +109,7 @@ class _Started(AbstractContextManager[Any]):
 
 
 PLAYERS = (
-    Player("limit", "plain", ALL, _limit, largest=100_000),
+    Player("limit", "plain", ALL, _limit),
     Player("respool", "respool", ALL, _respool, "respool", 100_000),
     Player("vcrpy", "vcrpy", ALL, _vcrpy, "vcrpy"),
     Player("cassetter", "cassetter", ALL, _cassetter, "cassetter"),

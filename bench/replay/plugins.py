@@ -1,0 +1,136 @@
+"""What a plugin adds to a run of pytest: per test, at import, and to a suite whose tests each make a client of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from bench.contest import scratch
+from bench.figures import Broken, Json
+from bench.replay.entries import entry
+from bench.replay.tapes import written
+from bench.rounds import progress
+
+OFF = {"respool": "no:respool", "pytest-recording": "no:recording", "cassetter": "no:cassetter"}
+"""The plugins beside each other → what switches each off."""
+
+_EACH_ITS_CLIENT = """
+import httpx, pytest
+
+@{mark}
+@pytest.mark.parametrize("number", range({tests}))
+def test_get(number):
+    with httpx.Client() as client:
+        assert client.get("{url}").status_code == 200
+"""
+_NOTHING = """
+import pytest
+
+@pytest.mark.parametrize("number", range({tests}))
+def test_nothing(number):
+    pass
+"""
+_OPENED = """
+import pytest
+
+@{mark}
+@pytest.mark.parametrize("number", range({tests}))
+def test_nothing(number):
+    pass
+"""
+
+def measure(quick: bool, rounds: int) -> Json:
+    """CPU seconds of each suite under each plugin, per round; and what importing each plugin takes, in ms."""
+    tests = 100 if quick else 1_000
+    found: dict[str, dict[str, list[float]]] = {}
+    for number in range(rounds):
+        for suite, text in (("nothing", _NOTHING), ("opened", _OPENED), ("client", _EACH_ITS_CLIENT)):
+            for who in ("none", *OFF):
+                if (who == "none") != (suite == "nothing"):
+                    continue
+                seconds = _suite(who, text, tests)
+                found.setdefault(suite, {}).setdefault(who, []).append(seconds)
+                progress(f"  round {number + 1} suite {suite} under {who}: {seconds:.2f} s")
+    return {"tests": tests, "seconds": found, "import_ms": {who: _import(module) for who, module in _MODULES.items()}}
+
+
+def _suite(who: str, text: str, tests: int) -> float:
+    with scratch() as folder:
+        (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+        (folder / "test_it.py").write_text(
+            text.format(mark=_MARKED.get(who, "pytest.mark.skip"), tests=tests, url=entry(0).url), encoding="utf-8"
+        )
+        _PREPARED.get(who, _nothing)(folder, tests)
+        off = [argument for name, switch in OFF.items() if name != who for argument in ("-p", switch)]
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+        used = _cpu()
+        ended = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *off, "test_it.py"], cwd=folder,
+            env=environ, capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+        seconds = _cpu() - used
+        if f"{tests} passed" not in ended.stdout:
+            raise Broken(f"{who}: {ended.stdout[-600:]}{ended.stderr[-300:]}")
+    return seconds
+
+
+def _cpu() -> float:
+    """CPU seconds of the processes that were waited for: who else uses the machine hardly shows in them."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _nothing(folder: Path, tests: int) -> None:
+    """No cassette."""
+
+
+def _for_respool(folder: Path, tests: int) -> None:
+    one = written("respool", 1, folder)
+    (folder / "cassettes").mkdir()
+    one.rename(folder / "cassettes" / "one.json")
+
+
+def _for_vcr(format_: str) -> Callable[[Path, int], None]:
+    def prepared(folder: Path, tests: int) -> None:
+        one = written(format_, 1, folder)
+        cassettes = folder / "cassettes" / "test_it"
+        cassettes.mkdir(parents=True)
+        for name in ("test_get", "test_nothing"):
+            for number in range(tests):
+                shutil.copy(one, cassettes / f"{name}[{number}].yaml")
+
+    return prepared
+
+
+_MARKED = {
+    "respool": 'pytest.mark.cassette("one.json")', "pytest-recording": "pytest.mark.vcr", "cassetter": "pytest.mark.vcr",
+}  # fmt: skip
+_PREPARED: dict[str, Callable[[Path, int], None]] = {
+    "respool": _for_respool, "pytest-recording": _for_vcr("vcrpy"), "cassetter": _for_vcr("cassetter"),
+}  # fmt: skip
+_MODULES = {
+    "respool": "respool.pytest_plugin", "pytest-recording": "pytest_recording.plugin",
+    "cassetter": "cassetter.pytest_plugin",
+}  # fmt: skip
+_TIMED = re.compile(r"^import time:\s+\d+ \|\s+(\d+) \| (\S+)$", re.MULTILINE)  # what is imported at the top, not within
+
+
+def _import(module: str) -> float:
+    """ms that importing the module takes behind pytest: median of nine fresh processes."""
+    found = []
+    for _ in range(9):
+        told = subprocess.run(
+            [sys.executable, "-X", "importtime", "-c", f"import pytest; import {module}"], capture_output=True, text=True,
+            check=True,
+        ).stderr  # fmt: skip
+        names = [name for _, name in _TIMED.findall(told)]
+        behind = _TIMED.findall(told)[names.index("pytest") + 1 :]
+        found.append(sum(int(us) for us, _ in behind) / 1000)
+    return median(found)
