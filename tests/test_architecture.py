@@ -38,6 +38,7 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     "cli/doctor.py": ("test_doctor.py", "the doctor is tested through its command line"),
     "cassette/clients/http_response.py": ("cassette/clients/test_urllib3.py", "urllib3 reads answers of http.client"),
     "cassette/clients/httpcore.py": ("cassette/clients/test_client_contract.py", "every client passes one suite"),
+    "cassette/clients/aiohttp_before_middlewares.py": ("cassette/clients/test_clients.py", "the contract with old versions"),
     "cassette/clients/pool_call.py": ("cassette/clients/test_urllib3.py", "what urllib3 and its fork have in common"),
     "cassette/clients/urllib3_future.py": ("cassette/clients/test_clients.py", "runs the contract where niquests is"),
     "cassette/clients/patches.py": ("cassette/clients/test_clients.py", "what is hooked is hooked once"),

@@ -15,6 +15,10 @@ from contract import Call, Plan, Seen
 from drivers_httpx import pieces_of
 from drivers_urllib3 import HALF_ANSWER
 
+MIDDLEWARES = hasattr(aiohttp, "ClientMiddlewareType")  # from 3.12 on
+VERSION = tuple(int(part) for part in aiohttp.__version__.split(".")[:2])
+OF_OLD = {"zstd": "aiohttp knows no zstd before 3.13"} if VERSION < (3, 13) else {}
+
 
 class AiohttpDriver:
     """A session, with a trace and a middleware of the application's own where the plan asks for them."""
@@ -24,9 +28,10 @@ class AiohttpDriver:
         "two codings": "aiohttp takes off one coding only",
         "the client's own retries": "it retries no answer",
         "cut body": HALF_ANSWER,
+        **OF_OLD,
     }
 
-    more: Mapping[str, int] = {"reset": 2}  # what is sent twice by aiohttp's own decision
+    more: Mapping[str, int] = {"reset": 2} if VERSION >= (3, 10) else {}  # what is sent twice by aiohttp's own decision
 
     def run(self, root: str, plan: Plan) -> list[Seen]:
         return asyncio.run(self.session(root, plan))
@@ -38,13 +43,17 @@ class AiohttpDriver:
         if plan.base_url:
             settings["base_url"] = root
         if plan.auth:
-            settings["headers"] = {"Authorization": aiohttp.encode_basic_auth(*plan.auth)}
+            encoded = getattr(aiohttp, "encode_basic_auth", lambda *auth: aiohttp.BasicAuth(*auth).encode())
+            settings["headers"] = {"Authorization": encoded(*plan.auth)}
         if plan.hooks:
             settings["trace_configs"] = [self.trace()]
         if plan.custom:
-            settings["middlewares"] = (self.middleware,)
+            settings |= {"middlewares": (self.middleware,)} if MIDDLEWARES else {"connector": self.connector()}
         async with aiohttp.ClientSession(**settings) as session:
-            return [await self.call(session, root, plan, call) for call in plan.calls]
+            seen = [await self.call(session, root, plan, call) for call in plan.calls]
+        if not MIDDLEWARES and plan.trust is not True:
+            await asyncio.sleep(0.1)  # its documentation asks for it: TLS connections are closed behind the session's back
+        return seen
 
     def trace(self) -> aiohttp.TraceConfig:
         config = aiohttp.TraceConfig()
@@ -66,6 +75,16 @@ class AiohttpDriver:
         config.on_response_chunk_received.append(received)
         config.on_request_end.append(ended)
         return config
+
+    def connector(self) -> aiohttp.TCPConnector:
+        driver = self
+
+        class Counting(aiohttp.TCPConnector):
+            async def connect(self, *given: Any, **options: Any) -> Any:
+                driver.through += 1
+                return await super().connect(*given, **options)
+
+        return Counting()
 
     async def middleware(self, request: Any, handler: Any) -> Any:
         self.through += 1

@@ -108,6 +108,8 @@ def test_an_import_that_fails_fails_as_before(tmp_path: Path) -> None:
         ("urllib3-1.26", "test_client_contract.py test_urllib3.py", "urllib3 or requests"),
         ("kits", "check_kits.py", "test"),
         ("uncovered", "check_uncovered.py", "test"),
+        ("aiohttp-3.9", "test_client_contract.py", "aiohttp"),
+        ("aiohttp-3.11", "test_client_contract.py", "aiohttp"),
         ("niquests", "test_client_contract.py check_niquests.py", "niquests or requests or urllib3"),
     ],
 )

@@ -1,4 +1,5 @@
-"""aiohttp (≥ 3.12): a client middleware decides, and a connection that is no connection plays.
+"""aiohttp: a client middleware decides, and a connection that is no connection plays. (Before 3.12 it has no
+middlewares: see aiohttp_before_middlewares.py.)
 
 The middleware stands innermost, so redirects, the cookie jar, history, trace hooks and the user's own middlewares stay
 aiohttp's. A recorded answer is given to aiohttp's own parser as the bytes of the wire: the connector hands out a
@@ -25,12 +26,16 @@ from respool.cassette.model import Failure, Interaction, Request, Response
 
 __tracebackhide__ = True  # a miss is shown where the application made the request
 
-_DECODED_BY_AIOHTTP = ("gzip", "deflate", "br", "zstd")
+_SUCCESSORS = {
+    "ConnectionTimeoutError": "ServerTimeoutError", "SocketTimeoutError": "ServerTimeoutError",
+    "ClientConnectorDNSError": "ClientConnectorError",
+}  # fmt: skip
+"""Exceptions that newer versions raise, and what older ones raise for the same."""
 _script: ContextVar[Response | None] = ContextVar("respool_aiohttp_script", default=None)
 
 
 def patch(aiohttp: ModuleType) -> None:
-    """Hook the sessions and connectors of aiohttp. Raises KeyError for a version that has no middlewares."""
+    """Hook the sessions and connectors of aiohttp."""
     client = _client(aiohttp)
     ours = partial(_middleware, client)
 
@@ -58,7 +63,10 @@ def patch(aiohttp: ModuleType) -> None:
         return connect
 
     if "middlewares" not in aiohttp.ClientSession._request.__kwdefaults__:
-        raise KeyError("client middlewares")
+        from respool.cassette.clients import aiohttp_before_middlewares  # few have such an old one
+
+        aiohttp_before_middlewares.hook(aiohttp, ours, connect)
+        return
     replace(aiohttp.ClientSession, "_request", _request)
     replace(aiohttp.BaseConnector, "connect", connect)
 
@@ -68,23 +76,30 @@ class _Client(NamedTuple):
     protocol: Any
     connection: Any
     reader: Any
+    decodes: tuple[str, ...]
+
+    def error(self, name: str) -> Any:
+        """An exception of aiohttp's, or that which an older version has in its place."""
+        return getattr(self.module, name, None) or getattr(self.module, _SUCCESSORS[name])
 
 
 def _client(aiohttp: Any) -> _Client:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
-    from aiohttp.streams import StreamReader
 
     class Played(ResponseHandler):
         """A protocol that has received everything before anything was sent."""
 
         plays: Iterator[bytes]
+        after_sending = False
+        """Whether `receive` will be called when the request was sent; otherwise it comes by itself."""
 
         def set_response_params(self, **options: Any) -> None:
             super().set_response_params(**options)
-            self._receive()
+            if not self.after_sending:
+                self.receive()
 
-        def _receive(self) -> None:
+        def receive(self) -> None:
             # One piece to a turn of the loop: who reads a stream sees its pieces as they were recorded.
             if self.transport is None:
                 return
@@ -94,7 +109,7 @@ def _client(aiohttp: Any) -> _Client:
             else:
                 self.data_received(piece)
                 if self._payload is None or not self._payload.is_eof():
-                    self._loop.call_soon(self._receive)
+                    self._loop.call_soon(self.receive)
 
     class Connected(Connection):
         """A connection that no connector knows of: it is never pooled, and takes no place."""
@@ -110,6 +125,13 @@ def _client(aiohttp: Any) -> _Client:
 
         def __del__(self, _warnings: Any = None) -> None:
             self.close()
+
+    zstd = ("zstd",) if hasattr(aiohttp.http_parser, "HAS_ZSTD") else ()
+    return _Client(aiohttp, Played, Connected, _teed(aiohttp), ("gzip", "deflate", "br", *zstd))
+
+
+def _teed(aiohttp: Any) -> Any:
+    from aiohttp.streams import StreamReader
 
     class Teed(StreamReader):
         """A body that is read along as it arrives. Its tee hangs among the callbacks, for the class has no more room."""
@@ -130,7 +152,7 @@ def _client(aiohttp: Any) -> _Client:
                     each.tee.fail(failure_of(error) if isinstance(error, Exception) else None)
             super().set_exception(error, *arguments)
 
-    return _Client(aiohttp, Played, Connected, Teed)
+    return Teed
 
 
 class _End:
@@ -203,7 +225,7 @@ class _Call:
         headers = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.raw_headers])
         version = f"HTTP/{answer.version.major}.{answer.version.minor}"
         codings = listed(headers)
-        decoded = len(codings) == 1 and codings[0] in _DECODED_BY_AIOHTTP and self._request._session._auto_decompress
+        decoded = len(codings) == 1 and codings[0] in self._client.decodes and self._request._session._auto_decompress
         return Response(answer.status, answer.reason or "", version, headers, codings=codings if decoded else ())
 
     def teed(self, answer: Any, tee: Tee) -> Any:
@@ -223,7 +245,7 @@ class _Call:
     async def played(self) -> Any:
         """The answer from the tape, through everything of aiohttp's that a real one passes."""
         if isinstance(self.script, Failure):
-            raise _exception(self._client.module, self._request, self.script)
+            raise _exception(self._client, self._request, self.script)
         token = _script.set(self.script)
         try:
             return await self._handler(self._request)
@@ -233,8 +255,9 @@ class _Call:
     def failure(self, error: Exception) -> Failure | None:
         module = self._client.module
         kinds = (
-            (module.ConnectionTimeoutError, "connect_timeout"), (module.SocketTimeoutError, "read_timeout"),
-            (module.ClientSSLError, "tls"), (module.ClientConnectorDNSError, "name"),
+            (self._client.error("ConnectionTimeoutError"), "connect_timeout"),
+            (self._client.error("SocketTimeoutError"), "read_timeout"),
+            (module.ClientSSLError, "tls"), (self._client.error("ClientConnectorDNSError"), "name"),
             (module.ClientConnectorError, "connect"), (module.ServerDisconnectedError, "closed"),
             (module.ClientPayloadError, "closed"), (module.ClientResponseError, "protocol"),
         )  # fmt: skip
@@ -296,9 +319,9 @@ def _pieces(response: Response, method: str) -> list[bytes]:
     return [head + pieces[0], *pieces[1:]] if pieces else [head]
 
 
-def _exception(aiohttp: Any, request: Any, failure: Failure) -> Exception:
+def _exception(client: _Client, request: Any, failure: Failure) -> Exception:
     """The exception that aiohttp raises for such a failure."""
-    kind, message = failure
+    aiohttp, (kind, message) = client.module, failure
     key, below = request.connection_key, OSError(None, message)
     made: Exception
     if kind == "tls" and "CERTIFICATE_VERIFY" in message:
@@ -306,16 +329,17 @@ def _exception(aiohttp: Any, request: Any, failure: Failure) -> Exception:
     elif kind == "tls":
         made = aiohttp.ClientConnectorSSLError(key, ssl.SSLError(1, message))
     elif kind == "name":
-        made = aiohttp.ClientConnectorDNSError(key, below)
+        made = client.error("ClientConnectorDNSError")(key, below)
     elif kind == "connect":
         made = aiohttp.ClientConnectorError(key, below)
     elif kind == "connect_timeout":
-        made = aiohttp.ConnectionTimeoutError(message)
+        made = client.error("ConnectionTimeoutError")(message)
     elif kind == "protocol":
-        made = aiohttp.ClientResponseError(request.request_info, (), status=400, message=message)
+        status = 400 if hasattr(aiohttp, "ConnectionTimeoutError") else 0  # aiohttp 3.9 told none
+        made = aiohttp.ClientResponseError(request.request_info, (), status=status, message=message)
     elif kind == "closed":
         made = aiohttp.ServerDisconnectedError(message)
     else:
         # The time for a whole request runs out without a word, that of a socket with some.
-        made = aiohttp.SocketTimeoutError(message) if message else TimeoutError()
+        made = client.error("SocketTimeoutError")(message) if message else TimeoutError()
     return made
