@@ -36,3 +36,9 @@ def test_bytes_are_read_back(ends: int, step: int, closed: int) -> None:
     again = SlidingLog.decode(log.encode(), "api")
     log.changed = False
     assert again == log
+
+
+def test_until_so_many_slots_are_free() -> None:
+    log = filled(2, 10 * 10**6)  # ended at 0 and 10 s
+    assert [log.until(slots, 3, 60 * 10**6, 15 * 10**6) for slots in (1, 2, 3)] == [0.0, 45.0, 55.0]
+    assert log.wait(2, 60 * 10**6, 15 * 10**6) == 45.0

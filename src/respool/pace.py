@@ -372,6 +372,17 @@ def look_at_cooldown(folder: Path, key: str, now: int) -> tuple[float, str] | No
     return ((log.closed_until - now) / MICROSECONDS, log.reason) if log.closed_until > now else None
 
 
+def look_at_slots(folder: Path, key: str, rate: Rate, slots: int, now: int) -> float:
+    """Seconds from the instant `now` until `rate` leaves so many slots on `key`, without touching anything."""
+    try:
+        log = SlidingLog.decode((folder / _name(key)).read_bytes(), key)
+    except FileNotFoundError:
+        return 0.0
+    except (OSError, ValueError, KeyError, TypeError):
+        log = SlidingLog(key, lost=now)
+    return log.until(slots, rate.count, rate.period, now)
+
+
 def _name(key: str) -> str:
     """Readable for people, and safe whatever the key holds."""
     readable = re.sub(r"[^A-Za-z0-9_-]+", "_", key)[:40]

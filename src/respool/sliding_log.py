@@ -49,19 +49,23 @@ class SlidingLog:
 
     def wait(self, count: int, period: int, now: int) -> float:
         """Seconds until that rate leaves a slot; 0.0 if it does now. At most `_LOOK_AGAIN` with slots in flight."""
-        if self.free(count, period, now):
+        seconds = self.until(1, count, period, now)
+        return min(seconds, _LOOK_AGAIN) if seconds and self.in_flight else seconds
+
+    def until(self, slots: int, count: int, period: int, now: int) -> float:
+        """Seconds until that rate leaves so many slots (1 to `count`), if what is in flight ends now."""
+        if self.free(count, period, now) >= slots:
             return 0.0
         ready = now + period  # if only ends that are still to come can free one
         if self.lost is not None and self.lost + period > now:
             ready = self.lost + period
         else:
             first = bisect_right(self.instants, now - period)
-            must_go = self._total(first) + self._used(period, now) - count + 1
+            must_go = self._total(first) + self._used(period, now) - count + slots
             run = bisect_left(self.totals, must_go)
             if run < len(self.instants):
                 ready = self.instants[run] + period
-        seconds = (ready - now) / MICROSECONDS
-        return min(seconds, _LOOK_AGAIN) if self.in_flight else seconds
+        return (ready - now) / MICROSECONDS
 
     def _used(self, period: int, now: int) -> int:
         first = bisect_right(self.instants, now - period)

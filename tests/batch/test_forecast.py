@@ -361,3 +361,10 @@ def test_how_long_it_takes(house: House) -> None:
     job = house.submit("job", TASK, {"a": 1}, Wishes())
     house.run(job, TASK)
     assert house.forecast("job", TASK, {"a": 1, "b": 2, "c": 3}, Wishes(), workers=2).seconds is not None
+
+
+def test_what_is_left_of_a_limit_counts() -> None:
+    limited = replace(TASK, limits=(Limit("api", "3/min"),))
+    waits = {1: 0.0, 2: 20.0, 3: 50.0}  # two of three slots are used
+    took = [expected_seconds(limited, runs, 1.0, 9, slots=lambda key, rate, many: waits[many]) for runs in range(1, 6)]
+    assert took == [1.0, 21.0, 51.0, 61.0, 81.0]

@@ -143,3 +143,10 @@ def test_stored_requests_are_told(folder: Folder) -> None:
         )
     (note,) = folder.run(*RUN, "--dry-run", "--json", code=0).data["notes"]
     assert note.startswith("1 request stored for this job will be taken up first")
+
+
+def test_what_a_limit_has_given_already_is_waited_for(folder: Folder) -> None:
+    folder.items(a=1, b=2, c=3)
+    folder.run(*RUN, "--limit", "3/day", code=0)
+    planned = folder.run(*RUN, "--limit", "3/day", "--dry-run", "--force", "--json", code=0).data
+    assert 80_000 < planned["seconds"] < 90_000

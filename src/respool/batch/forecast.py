@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from math import ceil
 from typing import NamedTuple
 
 from respool.batch.blocks import place
@@ -26,9 +25,12 @@ from respool.batch.store.intake import Where, Wishes, stored_blocks, twice
 from respool.batch.store.ledger import Candidate, Ledger
 from respool.clock import MICROSECONDS, local_time
 from respool.errors import JobNotFound
+from respool.pace import Rate
 
 Intact = Callable[[Sequence[Output]], bool]
 FOLLOWS = 1 << 62  # the `not_before` of an item that follows another one
+Slots = Callable[[str, Rate, int], float]
+"""For how many seconds a rate of a key does not leave so many slots, for what was started before."""
 AT_ONCE = 1000  # items looked up together
 
 
@@ -99,13 +101,14 @@ class _Open(NamedTuple):
 def plan(
     database: Database | None, name: str, task: Task, source: Source, wishes: Wishes, *, only: Sequence[str] = (),
     workers: int, now: int, intact: Intact, standing: Mapping[int, str] | None = None, held: float = 0.0,
+    slots: Slots = lambda key, rate, many: 0.0,
 ) -> Forecast:  # fmt: skip
     """What submitting `source` as the job `name`, and running it, would do at the instant `now` (UTC microseconds).
 
     `database` may be read-only; None means that there is no spool yet. `only` names the items that would run, `intact`
     tells whether produced files are as they were. `standing` names running items that will not be run again, with the
-    reason; `held` is for how many seconds nothing may start. Raises UsageError for input that a submission would refuse, and
-    JobNotFound for a key of `only` that is not in the job.
+    reason; `held` is for how many seconds nothing may start, `slots` what is left of the limits. Raises UsageError
+    for input that a submission would refuse, and JobNotFound for a key of `only` that is not in the job.
 
     >>> plan(None, "squares", task, from_values({"a": 1}), Wishes(), workers=1, now=0, intact=bool).items  # doctest: +SKIP
     [PlannedItem(key='a', action=<Action.RUN: 'run'>, reason='new')]
@@ -118,13 +121,16 @@ def plan(
     typical = None
     if database is not None:
         typical = reading.typical_seconds(database, survey.job or None, task.name)
-    seconds = expected_seconds(task, totals[Action.RUN], typical, workers, held)
+    seconds = expected_seconds(task, totals[Action.RUN], typical, workers, held, slots)
     if totals[Action.WAIT]:  # the run does not end before what waits has had its turn
         seconds = None if seconds is None or typical is None else max(seconds, survey.longest_wait + typical)
     return Forecast(survey.items, {action: totals[action] for action in Action}, seconds, survey.code_changed)
 
 
-def expected_seconds(task: Task, runs: int, typical: float | None, workers: int, held: float = 0.0) -> float | None:
+def expected_seconds(
+    task: Task, runs: int, typical: float | None, workers: int, held: float = 0.0,
+    slots: Slots = lambda key, rate, many: 0.0,
+) -> float | None:  # fmt: skip
     """How long `runs` attempts of `typical` seconds take with these workers and the task's limits, if nothing may start
     for the first `held` seconds; None if unknown."""
     if not runs:
@@ -133,7 +139,9 @@ def expected_seconds(task: Task, runs: int, typical: float | None, workers: int,
         return None
     bounds = [typical, typical * runs / max(1, workers)]
     for limit in task.limits:
-        bounds += [(ceil(runs / rate.count) - 1) * rate.period / 1e6 + typical for rate in limit.rates]
+        for rate in limit.rates:
+            periods, last = divmod(runs - 1, rate.count)  # the last one takes the slot that another had so often before it
+            bounds.append(slots(limit.key, rate, last + 1) + periods * rate.period / 1e6 + typical)
     return held + max(bounds)
 
 

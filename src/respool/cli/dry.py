@@ -19,7 +19,7 @@ from respool.cli.reader import runner_alive
 from respool.cli.talk import columns, put, put_json, say, seconds_text
 from respool.cli.wanted import Wanted
 from respool.clock import SYSTEM
-from respool.pace import look_at_cooldown
+from respool.pace import look_at_cooldown, look_at_slots
 from respool.phrases import counted
 
 
@@ -37,6 +37,7 @@ def dry_run(
         digests = Digests(database)
         forecast = plan(
             database, job.name, job.task, source, wishes, only=only, workers=hands, now=now, held=held,
+            slots=lambda key, rate, many: look_at_slots(places.pace, key, rate, many, now),
             standing={} if database is None else dict(_standing(database, alive=runner_alive(places))),
             intact=lambda outputs: all(digests.of(Path(output.path)) == output.digest for output in outputs),
         )  # fmt: skip
