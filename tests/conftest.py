@@ -21,4 +21,5 @@ def _no_settings_from_outside() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("RESPOOL_")]:
             patch.delenv(name)
+        patch.setenv("TERM", "xterm-256color")  # what moves on a terminal is tested where nobody sits at one, too
         yield

@@ -100,10 +100,11 @@ def blocking(allowed_hosts: Iterable[str] = (), *, test: str = "", loopback: boo
     NetworkBlocked in whoever tries, a RuntimeError too.
 
     >>> with blocking():
-    ...     socket.create_connection(("192.0.2.1", 80))
-    Traceback (most recent call last):
-    ...
-    respool.errors.NetworkBlocked: Network is disabled for host '192.0.2.1'
+    ...     try:
+    ...         socket.create_connection(("192.0.2.1", 80))
+    ...     except RuntimeError as error:
+    ...         print(str(error).splitlines()[0])
+    Network is disabled for host '192.0.2.1'
     """
     block = Block(allowed_hosts, test=test, loopback=loopback)
     block.put_up()
