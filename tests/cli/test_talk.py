@@ -55,3 +55,4 @@ def test_texts() -> None:
     assert columns([("a", "1"), ("bbb", "22")], right=frozenset({1})) == ["a     1", "bbb  22"]
     assert columns([]) == []
     assert short("a  b\tc") == "a b c"
+    assert short("\x1b[31mred\x00\ud800 größer") == "\ufffd[31mred\ufffd\ufffd größer"

@@ -144,10 +144,10 @@ def columns(rows: Iterable[tuple[str, ...]], *, right: frozenset[int] = frozense
 
 
 def short(text: str, width: int = 100) -> str:
-    """Text on one line, cut to a width.
+    """Text on one line, cut to a width; what would steer a terminal is shown as U+FFFD.
 
     >>> short("one\\ntwo three", 9)
     'one two …'
     """
-    line = " ".join(text.split())
+    line = "".join(character if character.isprintable() else "\ufffd" for character in " ".join(text.split()))
     return line if len(line) <= width else line[: width - 1] + "…"
