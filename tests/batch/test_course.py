@@ -133,6 +133,15 @@ def test_making_a_childs_items_uses_up_no_limit(tmp_path: Path) -> None:
         assert desk.course.grant(2, desk.clock.now())[0] == 1
 
 
+def test_a_limit_that_is_used_up_for_long_is_not_blamed_on_the_service(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, limits=(Limit("api", "1/day"),), max_pause=60.0)
+    with desk.pace:
+        desk.pace.ended(desk.course.grant(1, desk.clock.now())[1])
+        assert desk.course.grant(1, desk.clock.now()) == (0, [])
+        assert desk.course.paused is not None
+        assert desk.course.paused.reason.startswith("the limit of api is used up until ")
+
+
 def test_a_throttle_closes_the_key_for_everybody_who_names_it(tmp_path: Path) -> None:
     desk = Desk(tmp_path, limits=(Limit("api", "100/s"),))
     with desk.pace:

@@ -100,17 +100,18 @@ class Course:
             return want, []
         answer: Grant = self.pace.take(self.limits, want)
         if answer.count < want and answer.wait > 0:
-            self.hold(answer.wait, answer.closed_key or self.limits[0].key, now)
+            used_up = f"the limit of {self.limits[0].key} is used up"
+            self.hold(answer.wait, answer.closed_key or self.limits[0].key, now, None if answer.closed_key else used_up)
         return answer.count, list(answer.tokens)
 
-    def hold(self, seconds: float, key: str, now: int) -> None:
+    def hold(self, seconds: float, key: str, now: int, why: str | None = None) -> None:
         """Start nothing for so long; beyond `max_pause` the job pauses instead of waiting."""
         until = now + round(seconds * MICROSECONDS)
         self.held_until, self.held_by = max(self.held_until, until), key
         if seconds > self.task.max_pause and self.paused is None:
             self._pause(
                 Pause(
-                    f"{key} asked to be left alone until {local_time(until)} "
+                    f"{why or f'{key} asked to be left alone'} until {local_time(until)} "
                     f"(longer than max_pause = {self.task.max_pause:g} s)",
                     until,
                 )
