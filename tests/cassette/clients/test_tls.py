@@ -217,3 +217,17 @@ def test_the_hook_leaves_the_standard_library_as_it_was() -> None:
         assert not {"load_verify_locations", "set_default_verify_paths"} & set(vars(ssl.SSLContext))
     finally:
         clients.install()
+
+
+@EACH
+def test_a_detector_of_blocking_calls_sees_no_more_than_without_us(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blocking(*given: Any, **options: Any) -> None:
+        raise RuntimeError("a blocking call in an event loop")
+
+    monkeypatch.setattr("os.stat", blocking)
+    client = module.Client()
+    monkeypatch.undo()
+    assert type(context_of(client)) is UnreadContext
+    client.close()

