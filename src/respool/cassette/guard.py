@@ -9,7 +9,6 @@ themselves (clients/uncovered.py).
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import re
 import socket
@@ -156,6 +155,8 @@ def connecting(host: str, client: str = "", *, local: bool | None = None) -> Non
 def _is_own(host: str) -> bool:
     if host in LOOPBACK or host.endswith(".localhost"):
         return True
+    import ipaddress  # a replay that connects to nothing never pays for it
+
     try:
         return ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
