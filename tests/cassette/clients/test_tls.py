@@ -220,14 +220,14 @@ def test_the_hook_leaves_the_standard_library_as_it_was() -> None:
 
 
 @EACH
-def test_a_detector_of_blocking_calls_sees_no_more_than_without_us(
+def test_where_a_detector_forbids_blocking_calls_the_bundle_is_read_as_without_us(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def blocking(*given: Any, **options: Any) -> None:
         raise RuntimeError("a blocking call in an event loop")
 
-    monkeypatch.setattr("os.stat", blocking)
+    monkeypatch.setattr("respool.cassette.clients.tls.stat", blocking)
     client = module.Client()
-    monkeypatch.undo()
-    assert type(context_of(client)) is UnreadContext
+    assert type(context_of(client)) is ssl.SSLContext
+    assert context_of(client).cert_store_stats()["x509_ca"] > 0
     client.close()
