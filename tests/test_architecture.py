@@ -73,6 +73,7 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
         f"pytest_plugin/{name}.py": ("pytest_plugin/test_vcr_marks.py", "suites of others, run by pytest")
         for name in ("neighbours", "vcr_fixtures", "vcr_hooks", "vcr_tapes")
     },
+    "cassette/cleaning.py": ("cassette/test_recording.py", "what a recording refuses to keep"),
     "cli/cassettes_look.py": ("cli/test_cassettes.py", "one group of commands"),
     "batch/repairs.py": ("batch/test_upkeep.py", "a repair is proven by the finding that it ends"),
     "batch/model.py": ("batch/test_settle.py", "values; their legal moves are what verdicts are held against"),

@@ -88,12 +88,12 @@ def test_playback_repeats(service: Service, tmp_path: Path) -> None:
 def test_filters_are_of_what_is_kept_and_of_what_is_matched(service: Service, tmp_path: Path) -> None:
     path = tmp_path / "tape.yaml"
     used = vcr.VCR(
-        filter_headers=["authorization", ("x-key", "hidden")], filter_query_parameters=["token"],
+        filter_headers=["authorization", ("x-api-key", "hidden")], filter_query_parameters=["token"],
         filter_post_data_parameters=[("password", "hidden")],
         before_record_response=lambda response: {**response, "headers": {}},
     )  # fmt: skip
     with used.use_cassette(str(path)):
-        headers = {"Authorization": "Bearer s3cret", "X-Key": "s3cret"}
+        headers = {"Authorization": "Bearer s3cret", "X-Api-Key": "s3cret"}
         first = number(service, "/?token=s3cret&a=1", method="POST", headers=headers, data={"password": "s3cret", "b": "2"})
     text = path.read_text()
     request_part = text.partition("response:")[0]
@@ -123,6 +123,18 @@ def test_sensitive_data_is_hidden_in_the_file_and_restored(service: Service, tmp
     assert "<KEY>" in path.read_text()
     with vcr.use_cassette(str(path), **options):
         assert number(service, "/t0psecret") == first
+
+
+def test_secrets_that_no_filter_names_are_replaced_and_still_match(service: Service, tmp_path: Path) -> None:
+    path = tmp_path / "tape.yaml"
+    headers = {"Authorization": "Bearer 7f3a9c5e21b84d06a1c2"}
+    with vcr.use_cassette(str(path)):
+        first = number(service, "/?api_key=9f8e7d6c5b4a39281706&a=1", headers=headers)
+    text = path.read_text()
+    assert "7f3a9c5e21b84d06a1c2" not in text
+    assert "9f8e7d6c5b4a39281706" not in text
+    with vcr.use_cassette(str(path)):
+        assert number(service, "/?api_key=another-key-1234&a=1", headers={"Authorization": "Bearer x"}) == first
 
 
 def test_own_matchers_serialisers_and_persisters(service: Service, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from respool.cassette.matching import Matching
 from respool.cassette.model import Cassette, Failure, Interaction, Mode
 from respool.cassette.open_decks import Opened
 from respool.cassette.redaction import DEFAULT, Redaction, Rule
-from respool.errors import CassetteError, CassetteMissing, CassetteRefused, RequestNotRecorded, SecretFound, UsageError
+from respool.errors import CassetteError, CassetteMissing, CassetteRefused, RequestNotRecorded, UsageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -112,7 +112,7 @@ class Recording:
         if given.also:
             behind = [interaction for path in given.also for interaction in self._library.load(path).interactions]
             tape = replace(tape, interactions=(*tape.interactions, *behind))
-        self._redaction = _redaction(given.redact, given.without)
+        self._redaction = redaction_here(given.redact, given.without)
         deck = Deck(
             tape, given.matching, self._redaction, given.mode, name=_shown(self.path), test=self.test,
             command=self.command, repeats=given.repeats, keep_failures=given.keep_failures, throttle=given.throttle,
@@ -165,20 +165,10 @@ class Recording:
             return Cassette()
 
     def _keep(self, deck: Deck, closed: Closed) -> None:
-        from respool.cassette import leaks  # a replay never pays for it
+        from respool.cassette.cleaning import cleaned  # a replay never pays for it
 
         _statuses_allowed(closed.fresh, self.conditions.allow_status, str(self.path))
-        # Twice: what is collected from a later interaction (a token that a login hands out) also stands in earlier ones.
-        fresh = closed.fresh
-        for _ in range(2):
-            fresh = tuple(self._redaction.interaction(interaction) for interaction in fresh)
-        found = leaks.check(fresh, self._redaction.secrets)
-        if found:
-            raise SecretFound(
-                f"{len(found)} secret(s) would be written: " + "; ".join(str(leak) for leak in found[:5]),
-                where=str(self.path), why="the leak check knows shapes that no redaction rule has replaced",
-                command="add a rule, e.g. redact=[Json('$.token')], and record again; nothing was written",
-            )  # fmt: skip
+        fresh = cleaned(closed.fresh, self._redaction, str(self.path))
         header = replace(
             self._own, at=self._own.at or fresh[0].at, test=self.test or self._own.test,
             matching=self.conditions.matching.described(),
@@ -322,7 +312,7 @@ def _rules(rules: tuple[Rule, ...], without: tuple[str, ...], environ: tuple[tup
     return Redaction((*DEFAULT, *rules), without=without, environ=dict(environ))
 
 
-def _redaction(rules: tuple[Rule, ...], without: tuple[str, ...]) -> Redaction:
+def redaction_here(rules: tuple[Rule, ...] = (), without: tuple[str, ...] = ()) -> Redaction:
     """Made anew only when the rules or the environment changed: its patterns are compiled once."""
     global _last
     # Walking through os.environ decodes every value; what it stands on can be compared as it is.

@@ -17,6 +17,8 @@ from respool.cassette.model import Cassette as Tape
 from respool.cassette.model import Failure, Interaction, Mode
 from respool.cassette.model import Request as Ours
 from respool.cassette.open_decks import Opened
+from respool.cassette.recording import redaction_here
+from respool.cassette.redaction import Redaction
 from respool.compat.vcr import responses
 from respool.compat.vcr.errors import CannotOverwriteExistingCassetteException, UnhandledHTTPRequestError
 from respool.compat.vcr.persisters.filesystem import CassetteNotFoundError, FilesystemPersister
@@ -52,6 +54,17 @@ class Pipeline(NamedTuple):
         return changed
 
 
+class _Redactor(NamedTuple):
+    """For a cassette that holds placeholders of ours our redaction, then the filters: both sides are compared in one form."""
+
+    pipeline: Pipeline
+    redaction: Redaction | None
+
+    def request(self, request: Ours, /) -> Ours | None:
+        """The form in which a request is matched."""
+        return self.pipeline.request(request if self.redaction is None else self.redaction.request(request))
+
+
 class _VcrDeck(Deck):
     """Our deck, whose miss is vcrpy's exception."""
 
@@ -84,10 +97,12 @@ class Cassette:
         self._drop_unused = drop_unused_requests
         self._metadata: dict[str, Any] = {}
         stored = [] if afresh else self._loaded()
+        redacted = any(_holds_placeholder(each.request) for each in stored)
+        self._redactor = _Redactor(pipeline, redaction_here() if redacted else None)
         matchers = {name: _on_ours(matcher) for name, matcher in own_matchers.items()}
         self._matching = Matching.of_vcr(match_on, matchers)
         self._deck = _VcrDeck(
-            Tape(tuple(stored)), self._matching, pipeline, self._mode(), name=path, repeats=allow_playback_repeats,
+            Tape(tuple(stored)), self._matching, self._redactor, self._mode(), name=path, repeats=allow_playback_repeats,
             command="delete the cassette, or run with --record-mode=new_episodes, to record it",
         )  # fmt: skip
         self._deck.face = self
@@ -184,7 +199,7 @@ class Cassette:
         return self._metadata[key]
 
     def _same(self, live: Request, stored: Request) -> bool:
-        ours = self._pipeline.request(live.ours())
+        ours = self._redactor.request(live.ours())
         recorded = stored.ours()
         if ours is None or self._matching.key(ours) != self._matching.key(recorded):
             return False
@@ -259,9 +274,18 @@ class Cassette:
                 pair = hook(*pair, self) if takes_cassette else hook(*pair)
         return pair
 
+    def _clean(self) -> tuple[Interaction, ...]:
+        """What was recorded, without secrets: the suite's own filters come behind, and have the last word."""
+        fresh = self._deck.fresh
+        if not fresh:
+            return ()
+        from respool.cassette.cleaning import cleaned
+
+        return cleaned(fresh, redaction_here(), self._path)
+
     def save(self) -> None:
-        """Write what changed through the persister, atomically with the built-in one."""
-        fresh = [pair for each in self._deck.fresh if (pair := self._kept(each)) is not None]
+        """Write what changed through the persister, atomically with the built-in one. Raises SecretFound."""
+        fresh = [pair for each in self._clean() if (pair := self._kept(each)) is not None]
         stored = self._stored()
         if self._drop_unused and self.record_mode is not RecordMode.ALL:
             played = self.play_counts
@@ -359,6 +383,11 @@ class CassetteContextDecorator:
                 return function(*given(cassette, args), **kwargs)
 
         return called
+
+
+def _holds_placeholder(request: Ours) -> bool:
+    texts = (request.url, request.body.decode("latin-1"), *(value for _, value in request.headers))
+    return any("__redacted_" in text for text in texts)
 
 
 def _on_ours(matcher: Callable[[Request, Request], Any]) -> Callable[[Ours, Ours], Any]:
