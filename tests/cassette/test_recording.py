@@ -16,7 +16,7 @@ import pytest
 from counting_service import Service, running
 from respool import Env, Json, Matching, Recording, RequestNotRecorded, use_cassette
 from respool.cassette.model import Mode
-from respool.cassette.recording import mode_named
+from respool.cassette.recording import mode_named, redaction_here
 from respool.errors import CassetteError, CassetteRefused, SecretFound, UsageError
 
 
@@ -264,3 +264,14 @@ def test_wrong_use_is_told(tmp_path: Path) -> None:
         recording.close()
     with recording, pytest.raises(UsageError, match="open already"):
         recording.open()
+
+
+def test_patterns_are_made_anew_for_another_environment_but_not_for_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "test_a.py::test_one (call)")
+    one = redaction_here()
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "test_a.py::test_two (call)")
+    assert redaction_here()._plan is one._plan
+    monkeypatch.setenv("WEATHER_API_KEY", "fJ2kLq09xZtR7w")
+    assert "fJ2kLq09xZtR7w" in redaction_here().secrets
+    monkeypatch.delenv("WEATHER_API_KEY")
+    assert "fJ2kLq09xZtR7w" not in redaction_here().secrets

@@ -304,6 +304,7 @@ def _statuses_allowed(fresh: Sequence[Interaction], allowed: frozenset[int] | No
             )  # fmt: skip
 
 
+_IN_EVERY_TEST = "PYTEST_CURRENT_TEST"  # another one in every test, and no secret in any
 _last: tuple[object, Redaction] | None = None  # what was given, and what was made of it
 
 
@@ -316,7 +317,10 @@ def redaction_here(rules: tuple[Rule, ...] = (), without: tuple[str, ...] = ()) 
     """Made anew only when the rules or the environment changed: its patterns are compiled once."""
     global _last
     # Walking through os.environ decodes every value; what it stands on can be compared as it is.
-    environ: object = dict(getattr(os.environ, "_data", None) or os.environ)
+    environ: dict[object, object] = dict(getattr(os.environ, "_data", None) or os.environ)
+    environ.pop(_IN_EVERY_TEST, None)
+    environ.pop(_IN_EVERY_TEST.encode(), None)
     if _last is None or _last[0] != (rules, without, environ):
-        _last = (rules, without, environ), _rules(rules, without, tuple(os.environ.items()))
+        told = tuple(pair for pair in os.environ.items() if pair[0] != _IN_EVERY_TEST)
+        _last = (rules, without, environ), _rules(rules, without, told)
     return _last[1].fresh()
