@@ -317,7 +317,7 @@ def redaction_here(rules: tuple[Rule, ...] = (), without: tuple[str, ...] = ()) 
     """Made anew only when the rules or the environment changed: its patterns are compiled once."""
     global _last
     # Walking through os.environ decodes every value; what it stands on can be compared as it is.
-    environ: dict[object, object] = dict(getattr(os.environ, "_data", None) or os.environ)
+    environ: dict[Any, Any] = dict(getattr(os.environ, "_data", None) or os.environ)
     environ.pop(_IN_EVERY_TEST, None)
     environ.pop(_IN_EVERY_TEST.encode(), None)
     if _last is None or _last[0] != (rules, without, environ):
