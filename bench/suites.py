@@ -129,7 +129,8 @@ def page(results: list[Json], where: Json) -> str:
         f"{where['date']}, {where['cpu']}, {where['cores']} cores, {where['kernel']}, {where['python']}; "
         f"load before {where['load_before']:g}, after {machine.load():g}; median of {ROUNDS} interleaved runs.", "",
         "The suites say `import vcr`; respool answers to that name because `RESPOOL_ANSWER_TO_VCR=1` is set",
-        "([coming from vcrpy](migrating.md)). Who shares the machine makes the clock's seconds longer, and the CPU's hardly.", "",
+        "([coming from vcrpy](migrating.md)). Who shares the machine makes the clock's seconds longer, and the CPU's",
+        "hardly.", "",
         "| suite | client | tool | outcomes | CPU seconds | all runs | seconds by the clock | same ids and outcomes |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip

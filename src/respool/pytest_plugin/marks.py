@@ -12,7 +12,7 @@ import pytest
 
 from respool.cassette.library import cassette_path
 from respool.cassette.matching import Matching
-from respool.cassette.recording import Conditions, mode_named
+from respool.cassette.recording import DEFAULT_MATCHING, Conditions, mode_named
 from respool.errors import UsageError
 from respool.pytest_plugin.settings import Settings, settings_of
 from respool.pytest_plugin.using import SCOPES, use
@@ -104,7 +104,8 @@ def conditions(
     return Wanted(
         path,
         Conditions(
-            mode=mode_named(mode, path), matching=match or Matching.of(ignoring), redact=tuple(merged.get("redact", ())),
+            mode=mode_named(mode, path), matching=match or (Matching.of(ignoring) if ignoring else DEFAULT_MATCHING),
+            redact=tuple(merged.get("redact", ())),
             without=tuple(merged.get("without", ())), allow_status=None if allowed is None else frozenset(allowed),
             keep_failures=bool(merged.get("keep_failures", False)), repeats=bool(merged.get("repeats", False)),
             unplayed=merged.get("unplayed", "report"), also=tuple(also),
