@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -23,3 +24,25 @@ def _no_settings_from_outside() -> Iterator[None]:
             patch.delenv(name)
         patch.setenv("TERM", "xterm-256color")  # what moves on a terminal is tested where nobody sits at one, too
         yield
+
+
+class _ContractOfClients:
+    """Says at the end how many cells of the table client × case were run."""
+
+    def __init__(self) -> None:
+        self.cells: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        place, _, cell = report.nodeid.partition("test_client_contract.py::test_case[")
+        if place and cell and report.when == "call" and report.passed:
+            self.cells[cell.partition("-")[0]] += 1
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.cells:
+            each = ", ".join(f"{client} {count}" for client, count in sorted(self.cells.items()))
+            total = sum(self.cells.values())
+            terminalreporter.write_line(f"the clients' contract: {total} cells of {len(self.cells)} clients passed ({each})")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_ContractOfClients())
