@@ -261,3 +261,26 @@ def test_what_went_past_the_deck_is_counted() -> None:
     deck = deck_of()
     deck.went_live("example.org:443")
     assert deck.live == deck.close().live == 1
+
+
+class _Lazy(list[Interaction]):
+    """A sequence that tells its requests by themselves, and which interactions were made."""
+
+    def __init__(self, interactions: list[Interaction]) -> None:
+        super().__init__(interactions)
+        self.made: list[int] = []
+
+    def request(self, place: int) -> Request:
+        return list.__getitem__(self, place).request
+
+    def __getitem__(self, place: Any) -> Any:
+        self.made.append(place)
+        return super().__getitem__(place)
+
+
+def test_only_the_answer_that_is_played_is_made() -> None:
+    tape = _Lazy([Interaction(Request("GET", f"http://a/{number}"), Response(200)) for number in range(50)])
+    deck = Deck(Cassette(tape), Matching(), Redaction(), Mode.REPLAY)
+    with pytest.raises(StopIteration):
+        next(deck.exchange(Request("GET", "http://a/7")))
+    assert tape.made == [7]
