@@ -65,7 +65,7 @@ SHAPES: dict[str, tuple[Clue, ...]] = {
     "bearer": _behind("earer ", r"[A-Za-z0-9._~+/-]{20,}=*"),
     "private-key": (
         Clue("-----BEGIN ", 0, r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
-                               r"(?:[^-]++|-(?!----))*+(?:-----END [A-Z0-9 ]{0,40}-----)?"),
+                               r"[^-]*(?:-(?!----)[^-]*)*(?:-----END [A-Z0-9 ]{0,40}-----)?"),
     ),
 }  # fmt: skip
 """What makers' keys and the like look like. A name is the part of a rule's id behind "value:"."""
