@@ -21,7 +21,8 @@ FLOORS: dict[int, str] = {
     "cassette/redaction cassette/redaction_rules cassette/sensitive_names cassette/sensitive_positions "
     "cassette/secret_shapes cassette/secret_values cassette/known_values cassette/quick_look cassette/edits "
     "cassette/json_text cassette/leaks cassette/leak_patterns cassette/nearest cassette/differences cassette/deck "
-    "cassette/drift cassette/cleaning cassette/codings cassette/stored_frames cassette/body_forms cassette/json_places cassette/tape "
+    "cassette/drift cassette/cleaning "
+    "cassette/codings cassette/stored_frames cassette/body_forms cassette/json_places cassette/tape "
     "batch batch/model batch/policy batch/declaration batch/settle batch/blocks "
     "batch/reconcile",
     2: "cassette/format cassette/foreign cassette/foreign/* cassette/library cassette/placing cassette/naming "

@@ -66,7 +66,19 @@ def test_budgets_begin_at_one_and_jitter_ends_at_one(name: str, value: Any) -> N
 @given(retries)
 def test_a_policy_is_plain_json(retry: Retry) -> None:
     """What goes into the spool must be JSON by the strict reading that SQLite's own functions have."""
-    json.dumps([retry.base, retry.cap, retry.jitter, retry.waiting], allow_nan=False)
+    written = [retry.base, retry.cap, retry.jitter, retry.waiting]
+    assert json.loads(json.dumps(written, allow_nan=False)) == written
+
+
+@pytest.mark.parametrize(
+    ("told", "wait"), [(1800, 1800.0), (1.5, 1.5), ("30", 30.0), (True, None), (None, None), ("soon", None)]
+)
+def test_an_exception_may_say_itself_how_long_to_wait(told: object, wait: float | None) -> None:
+    error = Exception("slow down")
+    error.status_code, error.retry_after = 429, told  # type: ignore[attr-defined]
+    outcome = classify(error, 0)
+    assert isinstance(outcome, Failed)
+    assert (outcome.kind, outcome.retry_after) == (Kind.RATE_LIMITED, wait)
 
 
 def test_what_gives_the_same_answer_again_is_not_tried_again() -> None:

@@ -169,9 +169,11 @@ def test_what_is_ignored_is_no_part_of_a_request(service: Service, tmp_path: Pat
     path = tmp_path / "tape.json"
     for mode, ts in (("fill", 1), ("replay", 2)):
         with use_cassette(path, mode, ignore_query=["ts"], ignore_json=["$.nonce"]):
-            httpx.post(service.url + f"/echo?ts={ts}", json={"nonce": ts, "a": 1})
-    with use_cassette(path, match=Matching(parts=("method", "path"))):
+            answer = httpx.post(service.url + f"/echo?ts={ts}", json={"nonce": ts, "a": 1})
+            assert answer.json() == {"nonce": 1, "a": 1}
+    with use_cassette(path, match=Matching(parts=("method", "path"))) as deck:
         httpx.post(service.url + "/echo?ts=3", json={"a": 2})
+        assert deck.played == 1
 
 
 def test_further_cassettes_stand_behind_the_first(service: Service, tmp_path: Path) -> None:

@@ -15,6 +15,6 @@ def test_the_parts() -> None:
 
 @given(st.text())
 def test_any_text_has_parts(text: str) -> None:
-    take_apart(text)
-    take_apart("http://" + text)
-    pairs(text)
+    for each in (text, "http://" + text):
+        assert take_apart(each) == take_apart(each)
+    assert all(isinstance(part, str) for pair in pairs(text) for part in pair)

@@ -127,10 +127,10 @@ def test_a_cooldown_is_part_of_the_forecast(folder: Folder) -> None:
     folder.items(a=1, c=2)
     before = sorted((folder.path / ".respool" / "pace").iterdir())
     plan = folder.run(*run, "--dry-run", "--json", code=0).data
-    assert plan["seconds"] > 1
+    assert plan["seconds"] > 1_700
     (note,) = plan["notes"]
     assert note.startswith("service is to be left alone for another ")
-    assert note.endswith(("the run would pause", "nothing starts before"))  # by how much of max_pause has gone meanwhile
+    assert note.endswith("the run would pause")
     assert sorted((folder.path / ".respool" / "pace").iterdir()) == before
 
 

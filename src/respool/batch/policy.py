@@ -125,7 +125,8 @@ def classify(error: BaseException, now: int) -> Outcome:
     """What an exception of a task means. Clients are recognised by shape, never imported.
 
     A status is looked for on the exception (`status_code`, `status`, `code`) and on its `response`, then on its causes;
-    a throttled answer's `Retry-After` is kept. What has no status is judged by the names of its classes.
+    a throttled answer's `Retry-After` is kept, or the exception's own `retry_after`. What has no status is judged by the
+    names of its classes.
     """
     if isinstance(error, SkipItem):
         return Skipped(error.what)
@@ -141,7 +142,8 @@ def classify(error: BaseException, now: int) -> Outcome:
         status, headers = _status_and_headers(link)
         if status is not None:
             kind = _kind_of_status(status, str(link))
-            wait = retry_after_seconds(_header(headers, "retry-after"), _header(headers, "date"), now)
+            told = _header(headers, "retry-after") or _own_retry_after(link)
+            wait = retry_after_seconds(told, _header(headers, "date"), now)
             return Failed(kind, message, retry_after=wait)
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     return Failed(_kind_of_name(error), message)
@@ -156,6 +158,12 @@ def _status_and_headers(error: BaseException) -> tuple[int | None, Any]:
                 headers = getattr(holder, "headers", None)
                 return status, headers if headers is not None else getattr(response, "headers", None)
     return None, None
+
+
+def _own_retry_after(error: BaseException) -> str | None:
+    """What a client that has read the header itself put on its exception: seconds, or the header's text."""
+    told = getattr(error, "retry_after", None)
+    return str(told) if isinstance(told, (int, float, str)) and not isinstance(told, bool) else None
 
 
 def _header(headers: Any, name: str) -> str | None:

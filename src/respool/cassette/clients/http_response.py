@@ -174,7 +174,7 @@ class _TeedReader:
             if self._dechunking is None and self._tee.rest_is_small:
                 self.read(self._tee.missing)
         except Exception:
-            pass
+            pass  # nobody asked for the rest, and the tee has counted it
         finally:
             self._tee.close()
             self._reader.close()
