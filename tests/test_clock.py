@@ -41,8 +41,10 @@ def test_coroutines_sleep_as_long_as_threads() -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
 def test_a_wait_that_is_over_is_none(seconds: float) -> None:
+    before = SYSTEM.monotonic()
     SYSTEM.sleep(seconds)
     asyncio.run(SYSTEM.asleep(seconds))
+    assert SYSTEM.monotonic() >= before  # neither refused the wait, nor hung on it
 
 
 moves_of_clocks = st.tuples(st.sampled_from(["sleep", "asleep", "advance", "set_back"]), st.integers(0, 10**6))
