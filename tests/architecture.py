@@ -31,7 +31,7 @@ FLOORS: dict[int, str] = {
     3: "cassette/open_decks cassette/clients cassette/clients/* cassette/guard cassette/hosts cassette/hosts/* "
     "batch/tasks batch/context batch/execute batch/workers batch/workers/* batch/rehearsal batch/course batch/courses "
     "batch/snapshot batch/report batch/resolving batch/adopt batch/expansion batch/intray batch/patience batch/planning "
-    "batch/runner batch/runner_* batch/runner/*",
+    "batch/runner batch/runner_* batch/runner/* batch/attended",
     4: "cassette/recording compat compat/vcr compat/vcr/* batch/spool respool",
     5: "rerecord rerecord/* clusters clusters/* summaries summaries/* doctor",
     6: "pytest_plugin pytest_plugin/* cli cli/* web web/*",
@@ -61,11 +61,11 @@ ALLOWED: dict[str, dict[str, str]] = {
     "clients": {"cassette/clients/*": "one adapter per client", "cassette/hosts/*": "plays inside other libraries"},
     "workers": {
         "batch/workers/*": "the one place that starts threads and processes",
-        "batch/spool.py": "the engine thread of Spool.run inside a running loop",
+        "batch/attended.py": "the engine thread of Spool.run inside a running loop",
     },
     "signals": {
         "cli/*": "owns the main thread of the program",
-        "batch/spool.py": "Spool.run owns the main thread of the caller's program",
+        "batch/attended.py": "Spool.run owns the main thread of the caller's program",
         "batch/workers/supervisor.py": SHIM,
         "batch/workers/worker_process.py": "a program of its own: it leaves Ctrl-C to its runner",
     },

@@ -405,16 +405,6 @@ def test_an_edited_file_of_many_items_costs_only_its_changes(spool: Spool, tmp_p
     assert next(job.items()).key == "top"
 
 
-def test_inside_a_running_loop(spool: Spool) -> None:
-    calls = Calls()
-    job = spool.submit(calls.task(), {"a": 1}, name="j")
-
-    async def notebook() -> str:
-        return str(job.run())
-
-    assert asyncio.run(notebook()) == "j #1: 1 done"
-
-
 def test_every_commit_satisfies_the_schema(spool: Spool) -> None:
     calls = Calls()
     spool.submit(calls.task(retry=QUICK), {"a": 1, "b": {"fail": "x"}}, name="j").run(workers=2)

@@ -7,11 +7,28 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 PROGRAM = str(Path(sys.executable).parent / "respool")
+Until = Callable[[Callable[[], bool]], None]
+
+# The head of a file of tasks that keep, line by line, what they did: a line is there even if its writer is killed next.
+LOGGING = '''
+import os, time
+from pathlib import Path
+from respool import task
+
+HERE = Path(__file__).parent
+
+def log(line):
+    descriptor = os.open(HERE / "effects", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(descriptor, (line + "\\n").encode())
+    os.close(descriptor)
+
+'''
 
 TASKS = '''
 import os, time

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pexpect
 import pytest
-from program import PROGRAM, Folder
-
-Until = Callable[[Callable[[], bool]], None]
+from program import PROGRAM, Folder, Until
 
 
 def test_it_ends_with_the_job_and_its_followups(folder: Folder, until: Until) -> None:

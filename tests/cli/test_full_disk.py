@@ -8,26 +8,13 @@ import shutil
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from program import Folder, Said
+from program import LOGGING, Folder, Said, Until
 from small_disk import LimitedFiles, Room, small_file_system
 
-Until = Callable[[Callable[[], bool]], None]
-
-TASKS = '''
-import os, time
-from pathlib import Path
-from respool import task
-
-HERE = Path(__file__).parent
-
-def log(line):
-    descriptor = os.open(HERE / "effects", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.write(descriptor, (line + "\\n").encode())
-    os.close(descriptor)
-
+TASKS = LOGGING + '''
 def step(payload, context):
     log("+" + context.key)
     time.sleep(0.005)

@@ -7,12 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
-from program import Folder, Said
-
-Until = Callable[[Callable[[], bool]], None]
+from program import LOGGING, Folder, Said, Until
 
 # Asked to end, each waits for the others to have been asked as well; `go` ends them in any case.
 STUBBORN = """
@@ -22,17 +19,8 @@ trap 'echo "asked $1 $$" >>effects
 echo "begun $1 $$" >>effects
 until [ -e go ]; do sleep 0.02; done
 """
-TASKS = '''
-import os, signal, time
-from pathlib import Path
-from respool import task
-
-HERE = Path(__file__).parent
-
-def log(line):
-    descriptor = os.open(HERE / "effects", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.write(descriptor, (line + "\\n").encode())
-    os.close(descriptor)
+TASKS = LOGGING + '''
+import signal
 
 def work(payload, context):
     log(f"+{context.key} {os.getpid()}")

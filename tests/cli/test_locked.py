@@ -10,27 +10,14 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pexpect
 import pytest
-from program import PROGRAM, Folder, Said
+from program import LOGGING, PROGRAM, Folder, Said, Until
 
-Until = Callable[[Callable[[], bool]], None]
-
-TASKS = '''
-import os, time
-from pathlib import Path
-from respool import task
-
-HERE = Path(__file__).parent
-
-def log(line):
-    descriptor = os.open(HERE / "effects", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.write(descriptor, (line + "\\n").encode())
-    os.close(descriptor)
-
+TASKS = LOGGING + '''
 @task(mode="thread")
 def step(payload, context):
     log(context.key)

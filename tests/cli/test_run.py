@@ -9,9 +9,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from program import PROGRAM, Folder
-
-Until = Callable[[Callable[[], bool]], None]
+from program import PROGRAM, Folder, Until
 
 RUN = ("run", "tasks.py:square", "--items", "items.jsonl")
 

@@ -9,26 +9,13 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pexpect
 import pytest
-from program import PROGRAM, Folder
+from program import LOGGING, PROGRAM, Folder, Until
 
-Until = Callable[[Callable[[], bool]], None]
-
-TASKS = '''
-import os, time
-from pathlib import Path
-from respool import task
-
-HERE = Path(__file__).parent
-
-def log(line):
-    descriptor = os.open(HERE / "effects", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.write(descriptor, (line + "\\n").encode())
-    os.close(descriptor)
-
+TASKS = LOGGING + '''
 @task(mode="thread")
 def step(payload, context):
     log(f"+{context.key}")

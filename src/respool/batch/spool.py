@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import random
 import secrets
-import signal
 import socket
-import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from respool.batch.attended import Watcher, in_a_thread, signalled, watched
 from respool.batch.courses import Courses
 from respool.batch.declaration import Task
 from respool.batch.digests import Digests
@@ -26,7 +24,6 @@ from respool.batch.planning import Settings
 from respool.batch.report import RunReport
 from respool.batch.resolving import chosen_items, remember, resolver
 from respool.batch.runner import Runner, pauses
-from respool.batch.snapshot import Snapshot
 from respool.batch.sources import Source, from_file, from_values
 from respool.batch.store import reading
 from respool.batch.store.connection import Database, Durability, Told, unwritable
@@ -42,9 +39,7 @@ from respool.files import FileLock
 from respool.pace import Pace, check_limits
 
 TaskLike = Task | str | Callable[..., Any]
-Watcher = Callable[[Snapshot], None]
 PATIENCE = 60.0  # seconds that a spool which takes no writes is waited for, unless somebody says otherwise
-VIEW = 0.1  # seconds between two looks of a watcher
 
 
 class Spool:
@@ -162,7 +157,7 @@ class Spool:
             asyncio.get_running_loop()
         except RuntimeError:
             return asyncio.run(call)
-        return _in_a_thread(call)
+        return in_a_thread(call)
 
     async def run_async(
         self, jobs: Sequence[int | str] | None = None, *, workers: int | str = 1, only: Sequence[str] = (),
@@ -190,8 +185,8 @@ class Spool:
             )  # fmt: skip
             began = self._clock.monotonic()
             runner, session_pace = self._runner(database, roots, settings, instead)
-            with session_pace, _signals(runner) as caught:
-                await _watched(runner, watcher)
+            with session_pace, signalled(runner) as caught:
+                await watched(runner, watcher)
             seconds = self._clock.monotonic() - began
             ran = [reading.job(database, course.job.id) for course in runner.courses]
             now = {course.job.id: dict(course.ended) for course in runner.courses}
@@ -337,64 +332,3 @@ def _when(on: str) -> str:
 
 def _intact(digests: Digests) -> Callable[[Sequence[Output]], bool]:
     return lambda outputs: all(digests.of(Path(output.path)) == output.digest for output in outputs)
-
-
-@contextlib.contextmanager
-def _signals(runner: Runner) -> Iterator[list[int]]:
-    """Ctrl-C, SIGTERM and a closed terminal stop the runner; the list says which came. Only in the main thread."""
-    caught: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield caught
-        return
-    loop = asyncio.get_running_loop()
-
-    def stop(number: int) -> None:
-        caught.append(number)
-        runner.stop(signal.Signals(number).name)
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, stop, number)
-    try:
-        yield caught
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-
-
-async def _watched(runner: Runner, watcher: Watcher | None) -> None:
-    if watcher is None:
-        await runner.run()
-        return
-
-    async def look() -> None:
-        while True:
-            watcher(runner.snapshot())
-            await asyncio.sleep(VIEW)
-
-    looking = asyncio.create_task(look())
-    try:
-        await runner.run()
-    finally:
-        looking.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await looking
-        watcher(runner.snapshot())
-
-
-def _in_a_thread(call: Coroutine[Any, Any, RunReport]) -> RunReport:
-    """Run the engine in a thread of its own: the caller's event loop is busy being waited for."""
-    answer: list[RunReport | BaseException] = []
-
-    def work() -> None:
-        try:
-            answer.append(asyncio.run(call))
-        except BaseException as error:
-            answer.append(error)
-
-    thread = threading.Thread(target=work, name="respool-engine")
-    thread.start()
-    thread.join()
-    if isinstance(answer[0], BaseException):
-        raise answer[0]
-    return answer[0]
