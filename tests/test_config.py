@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from respool.config import load_project, parse_duration, parse_size
+from respool.config import load_project, load_table, parse_duration, parse_size
 from respool.errors import UsageError
 
 SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1, "ms": Fraction(1, 1000)}
@@ -117,3 +117,14 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "pyproject.toml").write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match=r"pyproject\.toml"):
         load_project(tmp_path)
+
+
+def test_a_table_of_a_part_is_given_as_it_stands(tmp_path: Path) -> None:
+    assert load_table("rerecord", tmp_path) == (None, {})
+    file = tmp_path / "pyproject.toml"
+    file.write_text('[tool.respool.rerecord]\nvolatile = ["$.at"]\n')
+    assert load_table("rerecord", tmp_path) == (file, {"volatile": ["$.at"]})
+    assert load_table("cassettes", tmp_path) == (file, {})
+    file.write_text("[tool.respool]\nrerecord = 3\n")
+    with pytest.raises(UsageError, match="must be a table"):
+        load_table("rerecord", tmp_path)

@@ -106,7 +106,7 @@ class Project:
 
 
 KEYS = ("spool", "workers", "grace", "patience", "durability")
-OTHERS = ("cassettes",)  # tables that others read
+OTHERS = ("cassettes", "rerecord")  # tables that others read
 
 
 def project_file(start: Path | None = None) -> Path | None:
@@ -121,13 +121,39 @@ def load_project(start: Path | None = None) -> Project:
     Raises UsageError, with file and line, for a key that is not there (and names the closest) and for a value that
     cannot be.
     """
+    file, text, table = _parsed(start)
+    if file is None:
+        return Project()
+    project = Project(file, lines=_lines(text))
+    for key in table:
+        if key not in KEYS + OTHERS:
+            close = meant(key, KEYS)
+            hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(KEYS)}"
+            raise UsageError(f"[tool.respool] has no key {key!r}", where=project.where(key), why=hint)
+    return replace(project, **{key: _checked(project, key, table[key]) for key in KEYS if key in table})
+
+
+def load_table(name: str, start: Path | None = None) -> tuple[Path | None, dict[str, Any]]:
+    """The project's file and what its table `[tool.respool.NAME]` holds, as it stands there; empty if there is none.
+
+    Raises UsageError if the file cannot be read, or if what has the name is no table.
+    """
+    file, _, table = _parsed(start)
+    found = table.get(name, {})
+    if not isinstance(found, dict):
+        raise UsageError(f"tool.respool.{name} must be a table, not {found!r}", where=str(file))
+    return file, found
+
+
+def _parsed(start: Path | None) -> tuple[Path | None, str, dict[str, Any]]:
+    """The nearest pyproject.toml, its text and its [tool.respool]; None if that file says nothing of us."""
     file = project_file(start)
     try:
         content = b"" if file is None else file.read_bytes()
     except OSError:
         content = b""
     if file is None or b"respool" not in content:
-        return Project()  # most projects: nothing is parsed, and what is wrong with their file is no matter of ours
+        return None, "", {}  # most projects: nothing is parsed, and what is wrong with their file is no matter of ours
     import tomllib
 
     try:
@@ -135,15 +161,9 @@ def load_project(start: Path | None = None) -> Project:
         table = tomllib.loads(text).get("tool", {}).get("respool", {})
     except (ValueError, AttributeError) as error:
         raise UsageError(f"pyproject.toml cannot be read: {error}", where=str(file)) from None
-    project = Project(file, lines=_lines(text))
     if not isinstance(table, dict):
         raise UsageError(f"tool.respool must be a table, not {table!r}", where=str(file))
-    for key in table:
-        if key not in KEYS + OTHERS:
-            close = meant(key, KEYS)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(KEYS)}"
-            raise UsageError(f"[tool.respool] has no key {key!r}", where=project.where(key), why=hint)
-    return replace(project, **{key: _checked(project, key, table[key]) for key in KEYS if key in table})
+    return file, text, table
 
 
 def _checked(project: Project, key: str, value: Any) -> Any:

@@ -138,7 +138,7 @@ class Library:
                 locks.enter_context(self.lock(target, wait=_PATIENCE))
             for _, target in pairs:
                 if self._there(target) is not None:
-                    placing.put(self._previous(target), placing.taken(target))
+                    placing.put(self.previous(target), placing.taken(target))
             placing.swap(self.state() / "swaps", pairs)
         return [target for _, target in pairs]
 
@@ -160,7 +160,7 @@ class Library:
 
         path = self.path(name)
         with _written(path), self.lock(path, wait=_PATIENCE):
-            previous = self._previous(path)
+            previous = self.previous(path)
             if not previous.is_file():
                 raise CassetteMissing(f"no previous cassette of {str(path)!r} was kept", where=str(previous))
             back = placing.taken(previous)
@@ -247,13 +247,14 @@ class Library:
         """Copy the cassette at `path` to where `restore` finds it."""
         from respool.cassette import placing
 
-        placing.put(self._previous(path), placing.taken(path))
+        placing.put(self.previous(path), placing.taken(path))
 
-    def _previous(self, path: Path) -> Path:
+    def previous(self, name: str | Path) -> Path:
+        """Where the cassette that was there before is kept, whether or not one is; it can be loaded like any other."""
         from respool.canonical import digest
 
         state = self.state()
-        real = Path(os.path.realpath(path))
+        real = Path(os.path.realpath(self.path(name)))
         project = Path(os.path.realpath(state.parent))
         if real.is_relative_to(project):
             return state / "previous" / real.relative_to(project)
