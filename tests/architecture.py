@@ -21,13 +21,13 @@ FLOORS: dict[int, str] = {
     "cassette/redaction cassette/redaction_rules cassette/sensitive_names cassette/sensitive_positions "
     "cassette/secret_shapes cassette/secret_values cassette/known_values cassette/quick_look cassette/edits "
     "cassette/json_text cassette/leaks cassette/leak_patterns cassette/nearest cassette/differences cassette/deck "
-    "cassette/drift cassette/cleaning "
+    "cassette/drift cassette/drift_json cassette/drift_text cassette/drift_report cassette/volatile cassette/cleaning "
     "cassette/codings cassette/stored_frames cassette/body_forms cassette/json_places cassette/tape "
     "batch batch/model batch/policy batch/declaration batch/settle batch/blocks "
     "batch/reconcile",
-    2: "cassette/format cassette/foreign cassette/foreign/* cassette/library cassette/placing cassette/naming "
+    2: "cassette/format cassette/foreign cassette/foreign/* cassette/library cassette/placing cassette/naming cassette/drift_page "
     "cassette/upkeep batch/places batch/store batch/store_* batch/store/* batch/migrations batch/upkeep "
-    "batch/repairs batch/backup_folder batch/notes batch/sources batch/submission batch/forecast batch/digests",
+    "batch/repairs batch/backup_folder batch/notes batch/sources batch/submission batch/forecast batch/digests batch/documents",
     3: "cassette/open_decks cassette/clients cassette/clients/* cassette/guard cassette/hosts cassette/hosts/* "
     "batch/tasks batch/context batch/execute batch/workers batch/workers/* batch/rehearsal batch/course batch/courses "
     "batch/snapshot batch/report batch/resolving batch/adopt batch/expansion batch/intray batch/patience batch/planning "

@@ -6,11 +6,12 @@ import signal
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from respool.batch.documents import job_data
 from respool.batch.model import ItemState, Job
 from respool.batch.store.connection import Database
 from respool.cli.exits import Exit, exit_of_jobs, exit_of_signal
 from respool.cli.options import same_spool
-from respool.cli.talk import counts_text, job_data, moment, put_json, say, seconds_text
+from respool.cli.talk import counts_text, moment, put_json, say, seconds_text
 from respool.phrases import counted
 
 Counts = Mapping[ItemState, int]

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from respool.batch.documents import awaits_its_items, instant, item_data, job_data, state_text
 from respool.batch.model import Item, ItemState, Job, Kind
 from respool.batch.notes import note_of, read_notes
 from respool.batch.store import reading
@@ -18,19 +19,7 @@ from respool.cli.exits import Exit
 from respool.cli.lazy import Lazy, LazyGroup
 from respool.cli.options import option
 from respool.cli.reader import A_JOB, find, reader, runner_alive
-from respool.cli.talk import (
-    awaits_its_items,
-    columns,
-    counts_text,
-    instant,
-    job_data,
-    moment,
-    put,
-    put_json,
-    say,
-    short,
-    state_text,
-)
+from respool.cli.talk import columns, counts_text, moment, put, put_json, say, short
 from respool.errors import JobNotFound
 from respool.phrases import counted
 
@@ -129,17 +118,6 @@ def _said_of(item: Item) -> str:
         tries = f"  ({item.attempts} tries)" if item.attempts > 1 else ""
         return short(f"{item.kind}: {item.message}" if item.kind else item.message, 160) + tries
     return short(json.dumps(item.result, ensure_ascii=False), 120) if item.result is not None else item.reason or ""
-
-
-def item_data(item: Item, *, alive: bool) -> dict[str, Any]:
-    """An item for machines; `alive` says if a runner is."""
-    return {
-        "key": item.key, "state": state_text(item.state, alive=alive), "reason": item.reason, "kind": item.kind,
-        "message": item.message, "attempts": item.attempts, "failures": item.failures, "crashes": item.crashes,
-        "not_before": instant(item.not_before) if 0 < item.not_before < 1 << 62 else None,
-        "started_at": instant(item.started_at), "ended_at": instant(item.ended_at), "payload": item.payload,
-        "result": item.result,
-    }  # fmt: skip
 
 
 @click.command("events")

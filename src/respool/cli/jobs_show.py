@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from respool.batch.documents import awaits_its_items, counts_data, instant, job_data
 from respool.batch.model import ItemState, Job
 from respool.batch.store import reading
 from respool.batch.store.connection import Database
@@ -22,7 +23,7 @@ from respool.cli.closing import failure_kinds, hints
 from respool.cli.exits import Exit
 from respool.cli.options import option
 from respool.cli.reader import A_JOB, find, reader, runner_alive
-from respool.cli.talk import awaits_its_items, counts_data, counts_text, instant, job_data, moment, put, put_json
+from respool.cli.talk import counts_text, moment, put, put_json
 from respool.errors import UsageError
 
 SCHEMA_VERSION = 1

@@ -11,8 +11,10 @@ from typing import Any
 
 import click
 
-from respool.batch.model import ItemState, Job
-from respool.clock import local_time, rfc3339
+from respool.batch.documents import instant as instant  # said here for whoever prints
+from respool.batch.documents import state_text
+from respool.batch.model import ItemState
+from respool.clock import local_time
 from respool.errors import RespoolError, UsageError
 
 
@@ -51,11 +53,6 @@ def error_data(error: RespoolError) -> dict[str, str | None]:
     return {"what": error.what, "where": error.where, "why": error.why, "next": error.command}
 
 
-def instant(at: int | None) -> str | None:
-    """An instant for machines."""
-    return None if at is None else rfc3339(at)
-
-
 def moment(at: int | None) -> str:
     """An instant for people, "-" for none."""
     return "-" if at is None else local_time(at)
@@ -81,11 +78,6 @@ _ORDER = (
 )  # fmt: skip
 
 
-def state_text(state: ItemState, *, alive: bool) -> str:
-    """An item's state; what says running is interrupted if no runner is `alive`."""
-    return "interrupted" if state is ItemState.RUNNING and not alive else str(state)
-
-
 def counts_text(
     counts: Mapping[ItemState, int], kinds: Mapping[str, int] | None = None, *, alive: bool = True
 ) -> str:
@@ -101,32 +93,6 @@ def counts_text(
             kind = f" ({why})" if why and state is ItemState.FAILED else ""
             parts.append(f"{number} {state_text(state, alive=alive)}{kind}")
     return ", ".join(parts) or "no items"
-
-
-def awaits_its_items(job: Job) -> bool:
-    """Whether a job is a follow-up of which nothing is there yet but respool's own item, which will make the others."""
-    return job.parent is not None and job.sealed_at is None and job.counts == {ItemState.PENDING: 1}
-
-
-def counts_data(counts: Mapping[ItemState, int], *, alive: bool) -> dict[str, int]:
-    """The counts for machines: every state, and how many only say that they run though no runner is `alive`."""
-    data = {str(state): counts.get(state, 0) for state in ItemState}
-    if not alive:
-        data["running"], data["interrupted"] = 0, data["running"]
-    return {"interrupted": 0, **data}
-
-
-def job_data(job: Job, *, alive: bool = False) -> dict[str, Any]:
-    """A job for machines: what `jobs list --json` and `run --json` say of it; `alive` says if a runner is."""
-    return {
-        "id": job.id, "name": job.name, "task": job.task, "version": job.version, "state": str(job.state(runner_alive=alive)),
-        "total": job.total, "counts": counts_data(job.counts, alive=alive), "generation": job.generation,
-        "created_at": instant(job.created_at), "updated_at": instant(job.updated_at), "ended_at": instant(job.ended_at),
-        "paused": None if job.paused_at is None else {
-            "since": instant(job.paused_at), "reason": job.paused_reason, "resume_at": instant(job.resume_at)
-        },
-        "skipped_reason": job.skipped_reason, "parent": job.parent,
-    }  # fmt: skip
 
 
 def columns(rows: Iterable[tuple[str, ...]], *, right: frozenset[int] = frozenset()) -> list[str]:
