@@ -74,6 +74,12 @@ class Kind(StrEnum):
     TIMEOUT = "timeout"
     CRASHED = "crashed"  # the worker, or the command, was ended by a signal
     NOT_RECORDED = "not_recorded"
+    # Of recording again: why the cassettes of a test file were not replaced.
+    TESTS_FAILED = "tests_failed"
+    NOTHING_RECORDED = "nothing_recorded"
+    BAD_STATUS = "bad_status"  # an error that no test declares
+    LEAK = "leak"
+    NOT_REPLAYABLE = "not_replayable"
 
 
 class Output(NamedTuple):

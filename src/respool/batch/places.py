@@ -25,6 +25,7 @@ from respool.config import load_project, project_file
 
 DATABASE = "spool.db"
 OUTPUT = "output.log"  # in an attempt's folder: what a command said
+VERDICT = "verdict.json"  # in an attempt's folder: how a command says that it ended (workers/verdict.py)
 FILES = "files"  # in an attempt's folder: context.folder
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from respool import canonical
 from respool.batch.declaration import Command, Task
 from respool.batch.model import Attempt, Failed, Interrupted, Kind, Later, Outcome
-from respool.batch.places import OUTPUT, Places
+from respool.batch.places import OUTPUT, VERDICT, Places
 from respool.batch.workers.command_line import command_of, fill
 from respool.batch.workers.contract import Note, Report
 from respool.batch.workers.lanes import Lane, Lanes
@@ -117,7 +117,8 @@ class CommandWorkers(Lanes[_Lane]):
             **os.environ, **dict(command.env),
             MARK: f"{self._spool_id}:{attempt.item}:{attempt.number}:{attempt.nonce}",
             "RESPOOL_KEY": attempt.key, "RESPOOL_ATTEMPT_NUMBER": str(attempt.number),
-            "RESPOOL_PAYLOAD": str(folder / "payload.json"),
+            "RESPOOL_PAYLOAD": str(folder / "payload.json"), "RESPOOL_VERDICT": str(folder / VERDICT),
+            "RESPOOL_PACE": str(self._places.pace),
         }  # fmt: skip
 
     async def _outcome(self, attempt: Attempt, shim: _Shim) -> Outcome | None:

@@ -5,6 +5,7 @@ The shim is a session of its own, the command a process group of its own within 
     spec        read: what to run (marshal; written by commands.py)
     started     "PID TICKS" of the command and, on a second line, of the shim; whoever makes this file owns the attempt
     output.log  stdout and stderr, the tail of at most `cap` bytes
+    verdict.json  read: how the command says itself that it ended, if it does (verdict.py)
     result.json the receipt (receipt.py); an attempt without one has no outcome
 
 SIGTERM asks it to end the command (TERM, grace, KILL). No import of json, hashlib, signal, typing or anything above
@@ -97,8 +98,8 @@ def become(spec: dict[str, Any], folder: str, shim: int, output: int, errors: in
 class Supervisor:
     """Looks after one running command until nothing of it runs any more."""
 
-    def __init__(self, spec: dict[str, Any], tail: Tail) -> None:
-        self.spec, self.tail = spec, tail
+    def __init__(self, spec: dict[str, Any], tail: Tail, folder: str) -> None:
+        self.spec, self.tail, self.folder = spec, tail, folder
         self.asked_to_stop = False
         self.cause = ""  # why we ended the command: "", "timeout", "interrupted"
         self.status: int | None = None
@@ -183,6 +184,7 @@ class Supervisor:
             notes.append(f"it left {self.left_behind} running process(es) behind; they were ended")
         note = "; ".join(notes)
         code = os.waitstatus_to_exitcode(self.status or 0)
+        verdict = f"{self.folder}/verdict.json"
         fell_to_stop = self.asked_to_stop and -code in (signal.SIGTERM, signal.SIGKILL)
         if self.cause == "interrupted" or (fell_to_stop and self.cause == ""):
             return {"outcome": "interrupted", "reason": "asked to stop"}
@@ -190,6 +192,13 @@ class Supervisor:
             return self._failed("timeout", f"still running after {self.spec['timeout']:g} s; ended", note)
         if code < 0:
             return self._failed("crashed", f"ended by {signal_name(-code)}", note)
+        said: dict[str, Any] = {}
+        if file_state(verdict) is not None:
+            from respool.batch.workers.verdict import read_verdict  # 20 ms that only such a command pays for
+
+            said = read_verdict(verdict)
+            if said["outcome"] != "done":
+                return said
         if code:
             return self._failed("unavailable" if code == EX_TEMPFAIL else "raised", f"exit code {code}", note)
         outputs, problem = self._outputs(before)
@@ -198,6 +207,8 @@ class Supervisor:
         if problem:
             return self._failed("invalid", problem, note)
         result = {"exit_code": 0, "output": self.spec["output"], "seconds": round(self.seconds, 3)}
+        if said:
+            result["said"] = said["result"]
         return {"outcome": "done", "result": to_json(result), "outputs": outputs, "note": note or None}
 
     def _outputs(self, before: dict[str, tuple[int, int, int] | None]) -> tuple[list[list[object]], str]:
@@ -276,7 +287,7 @@ def main(folder: str) -> int:
     except OSError as error:
         os.write(1, receipt_of(spec, later(f"its output cannot be kept: {error.strerror}")))
         return 0
-    supervisor = Supervisor(spec, tail)
+    supervisor = Supervisor(spec, tail, folder)
     output, output_write = os.pipe()
     errors, errors_write = os.pipe()
     # A SIGTERM between fork and exec waits, instead of being swallowed by a handler that the child inherited.
