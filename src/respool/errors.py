@@ -168,6 +168,22 @@ class SkipItem(TaskSignal):
         return (type(self), (self.what,))
 
 
+class TryFailed(TaskSignal):
+    """This try failed, and the task knows how: `kind` is one of the words of batch/model.py's Kind, which decides what
+    follows. `retry_after` are seconds that the service asked for.
+
+    >>> TryFailed("truncated", "the answer was cut at 800 tokens").kind
+    'truncated'
+    """
+
+    def __init__(self, kind: str, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.kind, self.retry_after = kind, retry_after
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.kind, self.what, self.retry_after))
+
+
 class GiveUp(TaskSignal):
     """This item can never succeed: fail it now, whatever is left of its retry budget."""
 

@@ -48,6 +48,9 @@ class Task:
 
     `timeout` in seconds and `memory` in bytes are per item; `max_pause` is the longest announced wait, in seconds, that
     is sat out. `function` and `expand` are None for commands; `expand` makes a follow-up's items from its parent's.
+    `aside` names fields of the payload that say nothing of the work: they are no part of its fingerprint. `then` are the
+    (task, "success" or "finish") that follow each job of this task, `job_timeout` the seconds that a run of such a job may
+    take, unless its submission says otherwise.
     """
 
     name: str
@@ -64,6 +67,9 @@ class Task:
     source_digest: str | None = None
     function: Callable[..., Any] | None = field(default=None, compare=False)
     expand: Callable[..., Any] | None = field(default=None, compare=False)
+    aside: tuple[str, ...] = ()
+    then: tuple[tuple[Task, str], ...] = field(default=(), compare=False)
+    job_timeout: float | None = None
 
     def __post_init__(self) -> None:
         where = f"task {self.name}"
@@ -91,6 +97,12 @@ class Task:
         data["retry"]["kinds"] = sorted(self.retry.kinds)
         data["breaker"] = {f.name: getattr(self.breaker, f.name) for f in fields(self.breaker)}
         data["limits"] = [[limit.key, str(limit)] for limit in self.limits]
+        if self.aside:
+            data["aside"] = list(self.aside)
+        if self.then:
+            data["then"] = [[follow.name, follow.version, follow.to_settings(), on] for follow, on in self.then]
+        if self.job_timeout is not None:
+            data["job_timeout"] = self.job_timeout
         if self.command is not None:
             data["command"] = {
                 "argv": list(self.command.argv), "cwd": self.command.cwd, "outputs": list(self.command.outputs),
@@ -100,7 +112,7 @@ class Task:
 
     @classmethod
     def from_settings(cls, name: str, version: str, data: dict[str, Any]) -> Task:
-        """The Task that `to_settings` described. Its `function` is still to be resolved."""
+        """The Task that `to_settings` described. Its `function` is still to be resolved; what follows it is the store's."""
         retry = dict(data["retry"])
         retry["kinds"] = frozenset(Kind(kind) for kind in retry["kinds"])
         command = None
@@ -114,5 +126,6 @@ class Task:
             name=name, version=version, mode=Mode(data["mode"]), retry=Retry(**retry),
             breaker=Breaker(**data["breaker"]), timeout=data["timeout"], memory=data["memory"],
             limits=tuple(Limit.parse(rates, key=key) for key, rates in data["limits"]), max_pause=data["max_pause"],
-            cache=data["cache"], source_digest=data["source_digest"], command=command,
+            cache=data["cache"], aside=tuple(data.get("aside", ())), job_timeout=data.get("job_timeout"),
+            source_digest=data["source_digest"], command=command,
         )  # fmt: skip

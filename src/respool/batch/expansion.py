@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,11 @@ from respool.batch.store.connection import Database
 from respool.batch.submission import apply_pairs
 from respool.clock import Clock
 from respool.errors import RespoolError, SkipItem, SpoolUnwritable
+
+
+def _wants_earlier(expand: Callable[..., Any]) -> bool:
+    """Whether it asks for the payloads of what finished before."""
+    return "earlier" in inspect.signature(expand).parameters
 
 
 class Expander:
@@ -39,7 +45,12 @@ class Expander:
                     {"key": key, "payload": payload, "result": result}
                     for key, payload, result in reading.results(database, parent)
                 ]
-            made = expand(results) if expand is not None else [(one["key"], one) for one in results]
+                if expand is None:
+                    made: Any = [(one["key"], one) for one in results]
+                elif _wants_earlier(expand):
+                    made = expand(results, earlier=[*reading.finished_payloads(database, course.task.name)])
+                else:
+                    made = expand(results)
             pairs = [[key, payload] for key, payload in (made.items() if isinstance(made, Mapping) else made or ())]
             if not pairs:
                 raise SkipItem("no items")

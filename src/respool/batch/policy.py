@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from respool.batch.model import Failed, Kind, Later, Outcome, Skipped
-from respool.errors import GiveUp, RetryLater, SkipItem, UsageError
+from respool.errors import GiveUp, RetryLater, SkipItem, TryFailed, UsageError
 
 # A second try of these gives the same answer and costs the same money.
 FINAL_KINDS = frozenset({Kind.INVALID, Kind.REFUSED, Kind.TRUNCATED, Kind.NOT_RECORDED})
@@ -26,7 +26,8 @@ class Retry:
 
     `attempts` own failures and `crashes` deaths of its own worker or command are allowed (both at least 1; the last one
     fails the item). The wait before try n+1 is `base` * 2^(n-1) seconds, at most `cap`, times a random factor in
-    [1 - jitter, 1 + jitter]. `waiting` caps what announced waits (429, RetryLater) may add up to for one item.
+    [1 - jitter, 1 + jitter], plus up to `spread` seconds. `waiting` caps what announced waits (429, RetryLater) may add up
+    to for one item.
 
     >>> Retry(attempts=5, base=2).wait(3, 0.5)
     8.0
@@ -37,11 +38,13 @@ class Retry:
     base: float = 1.0
     cap: float = 300.0
     jitter: float = 0.5
+    spread: float = 0.0
     waiting: float = 24 * 3600.0
     kinds: frozenset[Kind] = frozenset(Kind) - FINAL_KINDS
 
     def __post_init__(self) -> None:
-        for name, least in (("attempts", 1), ("crashes", 1), ("base", 0), ("cap", 0), ("jitter", 0), ("waiting", 0)):
+        for name in ("attempts", "crashes", "base", "cap", "jitter", "spread", "waiting"):
+            least = 1 if name in ("attempts", "crashes") else 0
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
                 raise UsageError(f"retry.{name} must be a finite number of at least {least}, not {value!r}")
@@ -51,7 +54,7 @@ class Retry:
     def wait(self, failures: int, chance: float) -> float:
         """Seconds to wait after `failures` failures (≥ 1); `chance` in [0, 1) is the caller's random number."""
         plain = min(self.cap, self.base * 2.0 ** min(failures - 1, 60))
-        return min(self.cap, plain * (1 - self.jitter + 2 * self.jitter * chance))
+        return min(self.cap, plain * (1 - self.jitter + 2 * self.jitter * chance) + self.spread * chance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,8 @@ def classify(error: BaseException, now: int) -> Outcome:
         return Skipped(error.what)
     if isinstance(error, RetryLater):
         return Later(max(0.0, error.after), error.what)
+    if isinstance(error, TryFailed):
+        return Failed(Kind(error.kind), error.what, error.retry_after)
     message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, GiveUp):
         return Failed(Kind.RAISED, error.what, final=True)

@@ -21,6 +21,7 @@ def remember(*tasks: Task) -> None:
     for task in tasks:
         if task.function is not None:
             _KNOWN[task.name] = task
+        remember(*(follow for follow, _ in task.then))
 
 
 def resolve_job(job: Job) -> Task:

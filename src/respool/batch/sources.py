@@ -12,7 +12,7 @@ import io
 import json
 import os
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from glob import glob
 from pathlib import Path
 from typing import IO, Any
@@ -68,6 +68,7 @@ class Source:
             try:
                 key, payload, extra = self._parse(line)
                 text = encode(payload)
+                told = text if not task.aside else encode(_without(payload, task.aside))
             except (NotCanonical, UnicodeDecodeError) as error:
                 raise self._bad(number, f"is no item: {error}", line) from None
             except UsageError as error:
@@ -75,7 +76,7 @@ class Source:
             problem = _key_problem(key)
             if problem:
                 raise self._bad(number, problem, line)
-            rows.append(Row(key, text, fingerprint(task, key, text, extra)))
+            rows.append(Row(key, text, fingerprint(task, key, told, extra)))
         return rows
 
     def where_is(self, key: str) -> str:
@@ -104,6 +105,11 @@ def _key_problem(key: str) -> str | None:
     return f"has the key {key!r}; keys that begin with @ are respool's own" if key.startswith("@") else None
 
 
+def _without(payload: Any, aside: Sequence[str]) -> Any:
+    """The part of a payload that says what the work is."""
+    return {name: value for name, value in payload.items() if name not in aside} if isinstance(payload, dict) else payload
+
+
 def fingerprint(task: Task, key: str, payload: str, extra: tuple[str, ...] = ()) -> str:
     """The identity of a piece of work: task, declared version, payload, digests of files. For commands also the key,
     which stands in the command line."""
@@ -113,7 +119,7 @@ def fingerprint(task: Task, key: str, payload: str, extra: tuple[str, ...] = ())
 
 def basis(task: Task, source_form: str) -> str:
     """All that decides what the lines of a source mean, apart from the lines."""
-    return digest(task.name, task.version, str(task.mode), source_form)
+    return digest(task.name, task.version, str(task.mode), source_form, *task.aside)
 
 
 def from_file(path: Path, key: str | None = None) -> Source:

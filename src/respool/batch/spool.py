@@ -115,6 +115,7 @@ class Spool:
             raise UsageError(f"job_timeout must be more than 0 seconds, not {job_timeout!r}")
         rules = [(self._task(follow, folder), _when(on)) for follow, on in then]
         check_limits([limit for one in (declared, *(rule for rule, _ in rules)) for limit in one.limits])
+        job_timeout = declared.job_timeout if job_timeout is None else job_timeout
         extra = {"job_timeout": job_timeout, "folder": str((folder or Path.cwd()).absolute())}
         try:
             declaration = declaration_of(declared, name or declared.name, source, rules, extra)

@@ -45,7 +45,7 @@ def declaration_of(
     return Declaration(
         name=name, task=task.name, version=task.version, settings={**task.to_settings(), **(extra or {})},
         source=source.about, source_digest=task.source_digest,
-        rules=tuple((follow.name, follow.version, follow.to_settings(), run_on) for follow, run_on in rules),
+        rules=tuple((follow.name, follow.version, follow.to_settings(), on) for follow, on in (*rules, *task.then)),
     )  # fmt: skip
 
 

@@ -47,8 +47,10 @@ class Options(TypedDict, total=False):
     `timeout` and `max_pause` are seconds or text ("90s", "5m"), `memory` bytes or text ("200MB"), all per item.
     `limit` is a rate such as "30/min" for this task alone, a `Limit("openai", ...)` shared by all that name it, or
     several. A new `version` makes finished items run again. `mode` is "async" for an `async def` (the default there),
-    else "process" (the default) or "thread". `expand(parent)` makes a follow-up's items. `name` overrides the import
-    path, for a function that is re-exported from a stable place.
+    else "process" (the default) or "thread". `expand(parent)` makes a follow-up's items; if it takes `earlier`, that gets the
+    payloads of what finished before in any job of the task. `aside` names payload fields that a fingerprint leaves out,
+    `job_timeout` is for a run of a whole job. `name` overrides the import path, for a function that is re-exported from a
+    stable place.
     """
 
     retry: Retry
@@ -61,6 +63,8 @@ class Options(TypedDict, total=False):
     cache: bool
     max_pause: float | str
     expand: Callable[..., Any] | None
+    aside: Iterable[str]
+    job_timeout: float | str | None
     name: str | None
 
 
@@ -174,6 +178,7 @@ def _declare(function: Callable[..., Any], options: Options) -> Task:
     if not isinstance(version, str) or not version:
         raise UsageError(f"version must be text, not {version!r}", where=where)
     timeout, memory, limit = options.get("timeout"), options.get("memory"), options.get("limit", ())
+    whole = options.get("job_timeout")
     limits = [limit] if isinstance(limit, (str, Limit)) else list(limit)
     return Task(
         name=name, mode=mode, version=version, retry=options.get("retry", Retry()),
@@ -183,7 +188,8 @@ def _declare(function: Callable[..., Any], options: Options) -> Task:
         limits=tuple(Limit.parse(each, key=name) if isinstance(each, str) else each for each in limits),
         max_pause=parse_duration(options.get("max_pause", 3600.0), what=f"max_pause of {where}"),
         cache=bool(options.get("cache", True)), source_digest=source_digest(function), function=function,
-        expand=options.get("expand"),
+        expand=options.get("expand"), aside=tuple(options.get("aside", ())),
+        job_timeout=None if whole is None else parse_duration(whole, what=f"job_timeout of {where}"),
     )  # fmt: skip
 
 

@@ -47,6 +47,8 @@ def deliver_followups(database: Database, job: int, now: int) -> list[int]:
             known = database.one("job_by_name", name)
             child = known[0] if known else database.insert("insert_job", name, task, version, settings, source, job, now, now)
         database.run("update_job", task, version, settings, now, child)
+        for position, rule in enumerate(json.loads(settings).get("then", ())):
+            database.run("save_rule", child, position, *rule[:2], json.dumps(rule[2], sort_keys=True), rule[3])
         _expect_items(database, child, job, revision)
         database.run("deliver_rule", child, revision, job, ordinal)
         database.run("reopen_job", now, child)

@@ -117,6 +117,11 @@ def results(database: Database, job: int) -> Iterator[tuple[str, Any, Any]]:
         yield key, json.loads(payload), read_result(database, result, file)
 
 
+def finished_payloads(database: Database, task: str) -> Iterator[Any]:
+    """The payloads of all that is done or cached, in any job of this task, the newest job last."""
+    return (payload for job in jobs(database) if job.task == task for _, payload, _ in results(database, job.id))
+
+
 def keys(database: Database, job: int, state: ItemState) -> Iterator[str]:
     """The keys of a job's items in one state."""
     return (row[0] for row in database.each("keys_of_state", job, state))
