@@ -168,7 +168,20 @@ def test_a_throttle_waits_before_and_asks_again_after() -> None:
     assert again == first, "the place on the tape stays"
     with pytest.raises(StopIteration):
         steps.send(Observed(200))
-    assert [status for _, status in told] == [None, 429, 200]
+    assert [status for _, status in told] == [None, None, 429, None, 200], "after a wait it is asked again"
+
+
+def test_a_throttle_hears_of_a_request_that_nothing_came_back_to() -> None:
+    told: list[int | None] = []
+
+    def throttle(request: Request, observed: Observed | None) -> float | None:
+        told.append(observed and observed.status)
+        return None
+
+    steps = deck_of(mode=Mode.FILL, throttle=throttle).exchange(GET)
+    assert isinstance(next(steps), Forward)
+    steps.close()
+    assert told == [None, 0]
 
 
 def test_the_redacted_form_is_matched_on_both_sides_and_the_real_one_is_kept() -> None:

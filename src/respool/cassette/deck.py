@@ -44,7 +44,7 @@ class Forward(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """The head of a real answer, sent into `exchange` after a Forward."""
+    """The head of a real answer, sent into `exchange` after a Forward. Status 0: nothing came back."""
 
     status: int
     headers: Headers = ()
@@ -76,7 +76,11 @@ class Closed(NamedTuple):
 
 Step: TypeAlias = Wait | Forward
 Throttle: TypeAlias = Callable[[Request, Observed | None], float | None]
-"""(request, what came back or None before the first try) → seconds to wait before (again) sending it, None: go on."""
+"""(request, what came back or None before a try) → seconds to wait before (again) sending it, None: go on.
+
+After each wait it is asked again, since others may have been faster. It is also told of a request to which nothing came
+back, perhaps by a finaliser: then its answer counts for nothing, and it takes no lock.
+"""
 
 
 class Redactor(Protocol):
@@ -196,12 +200,17 @@ class Deck:
         observed: Observed | None = None
         while True:
             seconds = self.throttle(request, observed)
-            if seconds is not None:
-                yield Wait(seconds)
-            elif observed is not None:
+            if seconds is None and observed is not None:
                 return
+            while seconds is not None:
+                yield Wait(seconds)
+                seconds = self.throttle(request, None)
             self._live.append(request.url)
-            observed = yield Forward(slot)
+            try:
+                observed = yield Forward(slot)
+            except GeneratorExit:
+                self.throttle(request, Observed(0))
+                raise
 
     def keep(self, slot: Slot, response: Response | Failure, at: int, seconds: float) -> None:
         """Put what came back in its place. `at`: UTC microseconds of the departure, `seconds` until the headers."""

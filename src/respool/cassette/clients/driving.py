@@ -216,6 +216,7 @@ class _Trip(Generic[Answer]):
         if self._slot is not None:
             failure = self._call.failure(error) if isinstance(error, Exception) else None
             _broken(self._deck, self._slot, failure, self._begun)
+        self._steps.close()  # now, not when it is collected: what waits around live requests is told of it
 
     def result(self) -> Answer:
         """What the application gets."""
