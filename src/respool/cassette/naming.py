@@ -66,3 +66,18 @@ def _is_free(part: str) -> bool:
 def _shortened(part: str) -> str:
     plain = re.sub("[^a-z0-9_]+", "_", part.lower())[:40]
     return f"{plain}--{digest(part.encode('utf-8', 'surrogatepass'))[:16]}"
+
+
+def of_parameters(plain: Path) -> re.Pattern[str]:
+    """What the paths (with /) of all parametrised cassettes of one test match, and those of no other test.
+
+    `plain` is the path that the test has without parameters.
+
+    >>> found = of_parameters(Path("c/test_temp.json"))
+    >>> [bool(found.fullmatch(f"c/{name}.json")) for name in ("test_temp-oslo", "test_temp", "test_temp_more-oslo")]
+    [True, False, False]
+    """
+    # A function in another spelling of case has a digest behind two hyphens: "test_temp--e3b95f20b4b88e01".
+    shortened = "[a-z0-9_]{0,40}--[0-9a-f]{16}"
+    start = re.escape(plain.with_suffix("").as_posix())
+    return re.compile(rf"{start}-(?:{_PLAIN_PARAMETERS.pattern}|{shortened})\.json")
