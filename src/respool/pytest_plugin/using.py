@@ -14,7 +14,9 @@ def use(item: pytest.Item, fixture: str) -> None:
     Before its own function-scoped fixtures, behind those of wider scopes: these outlive one test's cassette.
     """
     if isinstance(item, pytest.Function) and fixture not in item.fixturenames:
-        item.fixturenames.insert(0 if fixture in tuple(SCOPES.values())[1:] else _place(item), fixture)
+        place = 0 if fixture in tuple(SCOPES.values())[1:] else _place(item)
+        # A list of its own: pytest gives all parameters of a test the same one, and only some of them may be marked.
+        item.fixturenames = [*item.fixturenames[:place], fixture, *item.fixturenames[place:]]
 
 
 def _place(item: pytest.Function) -> int:
