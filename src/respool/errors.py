@@ -20,6 +20,7 @@
     └─ TaskSignal            raised by the body of a task
        ├─ RetryLater         try this item again after a wait
        ├─ SkipItem           this item needs no work
+       ├─ TryFailed          this try failed, and the task knows how
        └─ GiveUp             this item will never succeed; do not retry
 
 A message says what happened, where, why, and the next command, in that order:
