@@ -20,16 +20,18 @@ FLOORS: dict[int, str] = {
     1: "cassette cassette/model cassette/matching cassette/keys cassette/urls cassette/bodies cassette/jsonpath "
     "cassette/redaction cassette/redaction_rules cassette/sensitive_names cassette/sensitive_positions "
     "cassette/secret_shapes cassette/secret_values cassette/known_values cassette/quick_look cassette/edits "
-    "cassette/json_text cassette/leaks cassette/leak_patterns cassette/nearest cassette/differences cassette/deck "
+    "cassette/json_text cassette/leaks cassette/leak_patterns cassette/nearest cassette/differences cassette/index cassette/deck "
     "cassette/drift cassette/drift_json cassette/drift_text cassette/drift_report cassette/volatile cassette/cleaning "
     "cassette/codings cassette/stored_frames cassette/body_forms cassette/json_places cassette/tape "
     "cassette/literal_paths cassette/test_files "
     "batch batch/model batch/policy batch/declaration batch/settle batch/blocks "
     "batch/reconcile",
-    2: "cassette/format cassette/foreign cassette/foreign/* cassette/library cassette/placing cassette/naming cassette/drift_page "
-    "cassette/wanted_names cassette/test_map cassette/observed cassette/upkeep cassette/upkeep_* cassette/baseline "
+    2: "cassette/format cassette/foreign cassette/foreign/* cassette/library cassette/placing cassette/naming "
+    "cassette/drift_page cassette/wanted_names cassette/test_map cassette/observed "
+    "cassette/upkeep cassette/upkeep_* cassette/baseline "
     "cassette/second_opinion batch/places batch/store batch/store_* batch/store/* batch/migrations batch/upkeep "
-    "batch/repairs batch/backup_folder batch/notes batch/sources batch/submission batch/forecast batch/digests batch/documents",
+    "batch/repairs batch/backup_folder batch/notes batch/sources batch/submission batch/forecast batch/digests "
+    "batch/documents",
     3: "cassette/open_decks cassette/clients cassette/clients/* cassette/guard cassette/hosts cassette/hosts/* "
     "batch/tasks batch/context batch/execute batch/workers batch/workers/* batch/rehearsal batch/course batch/courses "
     "batch/snapshot batch/report batch/resolving batch/adopt batch/expansion batch/intray batch/patience batch/planning "

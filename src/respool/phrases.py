@@ -14,6 +14,15 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
+def printable(text: str) -> str:
+    """`text` with each character that would steer a terminal, or hide in a page, shown as U+FFFD.
+
+    >>> printable("a\x1b[31mb")
+    'a�[31mb'
+    """
+    return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
+
+
 def meant(word: str, known: Iterable[str]) -> list[str]:
     """Those of `known` that `word` is so close to that it is a slip of the keyboard; most often none or one.
 

@@ -154,17 +154,22 @@ def _bytes(was: bytes, now: bytes) -> Iterator[Difference]:
     try:
         yield _texts("body", was.decode(), now.decode())
     except UnicodeDecodeError:
-        yield Difference(f"body from byte {_shared(was, now)} on", _size(was), _size(now))
+        yield Difference(f"body from byte {shared_start(was, now)} on", _size(was), _size(now))
 
 
 def _texts(field: str, was: str, now: str) -> Difference:
     """Two texts from a little before the place where they part."""
-    at = _shared(was, now)
+    at = shared_start(was, now)
     start = max(0, at - 10)
     return Difference(f"{field} from character {at} on" if at else field, _shown(was[start:]), _shown(now[start:]))
 
 
-def _shared(one: Sequence[Any], other: Sequence[Any]) -> int:
+def shared_start(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """How long the equal start of two sequences (texts, bytes, lists) is.
+
+    >>> shared_start("spool", "spoon")
+    4
+    """
     low, high = 0, min(len(one), len(other))
     while low < high:  # halving, so that it is the interpreter's own comparison that walks through the text
         middle = (low + high + 1) // 2

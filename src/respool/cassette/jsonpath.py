@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from enum import Enum
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from respool.errors import UsageError
 
@@ -61,15 +61,19 @@ def parse(path: str) -> Steps:
     return tuple(steps)
 
 
-def text(place: Sequence[str | int]) -> str:
-    """The path of one concrete place, as a reader writes it.
+def text(place: Sequence[str | int | Literal[Wild.EACH]]) -> str:
+    """The path of one concrete place, or with EACH of many, as a reader writes it.
 
-    >>> text(["items", 0, "a b"])
-    "$.items[0]['a b']"
+    >>> text(["items", 0, "a b"]), text(["items", Wild.EACH])
+    ("$.items[0]['a b']", '$.items[*]')
     """
-    return "$" + "".join(
-        f"[{step}]" if isinstance(step, int) else f".{step}" if _PLAIN.fullmatch(step) else f"[{step!r}]" for step in place
-    )
+    return "$" + "".join(_written(step) for step in place)
+
+
+def _written(step: str | int | Wild) -> str:
+    if isinstance(step, Wild):
+        return str(step.value)
+    return f"[{step}]" if isinstance(step, int) else f".{step}" if _PLAIN.fullmatch(step) else f"[{step!r}]"
 
 
 def covers(steps: Steps, place: Sequence[str | int]) -> bool:

@@ -12,7 +12,8 @@ from respool.cassette import foreign, placing
 from respool.cassette import format as own
 from respool.cassette.library import Library
 from respool.cassette.model import Cassette
-from respool.cli.cassettes_look import diff, found_below, list_command, show
+from respool.cli.cassettes_diff import diff
+from respool.cli.cassettes_look import found_below, list_command, show
 from respool.cli.exits import Exit
 from respool.cli.options import FOR_MACHINES, option
 from respool.cli.talk import put, put_json, say

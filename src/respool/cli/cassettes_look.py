@@ -1,4 +1,4 @@
-"""`respool cassettes list | show | diff`: what is there, what is on it, what changed."""
+"""`respool cassettes list | show`: what is there, what is on it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any
 
 import click
 
-from respool.cassette.drift import drift
 from respool.cassette.library import Library
-from respool.cassette.matching import Matching
 from respool.cassette.model import Cassette, Failure, Interaction, header
 from respool.cli.exits import Exit
 from respool.cli.options import FOR_MACHINES, option
@@ -111,34 +109,3 @@ def _told(interaction: Interaction) -> dict[str, Any]:
         kind = (header(answer.headers, "content-type") or "").partition(";")[0]
         told |= {"status": answer.status, "failed": None, "type": kind, "bytes": len(answer.body)}
     return told | {"seconds": interaction.seconds, "at": instant(interaction.at or None)}
-
-
-@click.command("diff")
-@click.argument("old", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
-@option("--ignore", "ignored", multiple=True, metavar="PATH", help='A path in answers that always changes: "$.date".')
-@FOR_MACHINES
-def diff(old: Path, new: Path, ignored: tuple[str, ...], as_json: bool) -> int:
-    """What changed between two recordings: requests, statuses, headers that matter, fields of JSON.
-
-    Ends with 1 if anything did, as diff(1) does.
-    """
-    was, now = (Library(path.parent).load(path) for path in (old, new))
-    rule = {name: value for name, value in now.matching.items() if name not in ("normalise", "custom")}  # code has no text
-    found = drift(was, now, Matching.of(rule), ignore_json=ignored)
-    if as_json:
-        changed = [
-            {"method": each.method, "url": each.url, "fields": [
-                {"field": one.field, "old": one.recorded, "new": one.sent} for one in each.fields
-            ]} for each in found.changed
-        ]  # fmt: skip
-        put_json({"added": list(found.added), "removed": list(found.removed), "changed": changed})
-    else:
-        for sign, requests in (("+", found.added), ("-", found.removed)):
-            for request in requests:
-                put(f"{sign} {request}")
-        for change in found.changed:
-            put(f"~ {change.method} {change.url}")
-            for field in change.fields:
-                put(f"    {field.field}: {field.recorded} → {field.sent}")
-    return int(Exit.FAILED if found else Exit.DONE)
