@@ -15,10 +15,10 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with each character that would steer a terminal, or hide in a page, shown as U+FFFD.
+    r"""`text` with each character that would steer a terminal, or hide in a page, shown as U+FFFD.
 
-    >>> printable("a\x1b[31mb")
-    'a�[31mb'
+    >>> printable("one\x1b[31m") == "one\ufffd[31m"
+    True
     """
     return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
 
