@@ -181,13 +181,26 @@ class Picture(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Control(Record):
+    """The negative control: of `tested` clusters with shuffled members (`shuffles` times all of them), `low` were flagged
+    low; of the `real` clusters, `real_low` were."""
+
+    shuffles: int
+    tested: int
+    low: int
+    real: int
+    real_low: int
+
+
+@dataclass(frozen=True, slots=True)
 class Clustering(Record):
     """The whole result. Equal inputs and parameters give equal values, and equal JSON text, byte for byte.
 
     `clusters` are in the order of their numbers: first those without parent by size, then sub-clusters by (parent, size).
     `structure` is "continuum" where the data show no clusters worth the name (`silhouette` says how far they are apart,
     -1 to 1, None for networks and imports; `modularity` is a network's). `entities` counts vertices or rows that took part;
-    `isolates` have no link. `names` gives a readable name for ids that have one. `parameters` are what was asked for.
+    `isolates` have no link. `control` is None where there was nothing to shuffle. `names` gives a readable name for ids that
+    have one. `parameters` are what was asked for.
     """
 
     kind: ClusterKind
@@ -205,6 +218,7 @@ class Clustering(Record):
     notices: tuple[Notice, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
     picture: Picture = Picture()
+    control: Control | None = None
     format: int = FORMAT
 
     @classmethod
