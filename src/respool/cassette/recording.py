@@ -22,6 +22,9 @@ from respool.errors import CassetteError, CassetteMissing, CassetteRefused, Requ
 P = ParamSpec("P")
 R = TypeVar("R")
 
+STAGED = "RESPOOL_STAGING" in os.environ
+"""Whether somebody re-records in this process (see staging.py)."""
+
 VCR_MODES = {
     "none": Mode.REPLAY, "once": Mode.FILL, "new_episodes": Mode.FILL, "all": Mode.RERECORD, "rewrite": Mode.RERECORD,
 }  # fmt: skip
@@ -91,6 +94,8 @@ class Recording:
     ) -> None:  # fmt: skip
         self.path = path if isinstance(path, Path) else Path(path)
         self.conditions = conditions or Conditions()
+        if STAGED:
+            self.path, self.conditions = _staged(self.path, self.conditions)
         self.test = test
         self.command = command
         self._library = Library(self.path.parent)
@@ -268,6 +273,14 @@ def mode_named(word: str | Mode, path: Path) -> Mode:
         words = ", ".join(mode.value for mode in Mode)
         known = f"vcrpy's words are known too: {', '.join(VCR_MODES)}"
         raise UsageError(f"mode {word!r} is none of {words}", why=known) from None
+
+
+def _staged(path: Path, given: Conditions) -> tuple[Path, Conditions]:
+    from respool.cassette.staging import here
+
+    used = here().instead(path, given.mode, given.allow_status)
+    also = tuple(here().played_from(each) for each in given.also)
+    return used.path, replace(given, mode=used.mode, allow_status=used.declared, also=also, throttle=used.throttle)
 
 
 def complain(figures: Figures, unplayed: str) -> None:

@@ -26,14 +26,15 @@ class Tape:
     """One open cassette of a test or of a wider scope."""
 
     def __init__(self, want: Wanted, test: str, session: pytest.Session) -> None:
-        _serial(want.conditions, session.config)
         self._recording = Recording(want.path, want.conditions, test=test, command=_command(test))
+        used = self._recording.conditions
+        _serial(used, session.config)
         self._unplayed = want.conditions.unplayed
         self._session = session
         self._failures = session.stash.get(FAILURES, 0)
         self._told = 0
         self._block: Block | None = None
-        if want.block_network and want.conditions.mode is Mode.REPLAY:
+        if want.block_network and used.mode is Mode.REPLAY:
             # The guard names the test that runs, which a cassette of a wider scope does not know.
             self._block = Block(want.allowed_hosts, loopback=True, command=_ALLOW)
         self.deck = self._recording.open(everywhere=True)

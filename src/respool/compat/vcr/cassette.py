@@ -17,7 +17,7 @@ from respool.cassette.model import Cassette as Tape
 from respool.cassette.model import Failure, Interaction, Mode
 from respool.cassette.model import Request as Ours
 from respool.cassette.open_decks import Opened
-from respool.cassette.recording import redaction_here
+from respool.cassette.recording import STAGED, redaction_here
 from respool.cassette.redaction import Redaction
 from respool.compat.vcr import responses
 from respool.compat.vcr.errors import CannotOverwriteExistingCassetteException, UnhandledHTTPRequestError
@@ -90,20 +90,25 @@ class Cassette:
         self.inject = inject
         self.record_mode = record_mode
         self.rewound = False
+        throttle = None
+        if STAGED:
+            from respool.compat.vcr.staged import staged
+
+            path, self.record_mode, throttle = staged(path)
         self._path = path
         self._serializer = serializer
         self._persister = persister
         self._pipeline = pipeline
         self._drop_unused = drop_unused_requests
         self._metadata: dict[str, Any] = {}
-        stored = [] if afresh else self._loaded()
+        stored = [] if afresh and not STAGED else self._loaded()
         redacted = any(_holds_placeholder(each.request) for each in stored)
         self._redactor = _Redactor(pipeline, redaction_here() if redacted else None)
         matchers = {name: _on_ours(matcher) for name, matcher in own_matchers.items()}
         self._matching = Matching.of_vcr(match_on, matchers)
         self._deck = _VcrDeck(
             Tape(tuple(stored)), self._matching, self._redactor, self._mode(), name=path, repeats=allow_playback_repeats,
-            command="delete the cassette, or run with --record-mode=new_episodes, to record it",
+            command="delete the cassette, or run with --record-mode=new_episodes, to record it", throttle=throttle,
         )  # fmt: skip
         self._deck.face = self
         self._pairs: list[Pair] | None = None
