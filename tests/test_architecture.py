@@ -53,8 +53,9 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     },
     **{
         f"cassette/{name}.py": ("cassette/test_test_map.py", "what they say is held against what a real run opens")
-        for name in ("literal_paths", "test_files", "wanted_names", "observed")
+        for name in ("literal_paths", "test_files", "wanted_names")
     },
+    "pytest_plugin/observing.py": ("cassette/test_observed.py", "what a run observes is what is read afterwards"),
     "cassette/leak_patterns.py": ("cassette/test_leaks.py", "what the leak check finds is what they are for"),
     "cassette/differences.py": ("cassette/test_nearest.py", "what a miss says"),
     "cassette/edits.py": ("cassette/test_redaction.py", "chunks that follow the body are what they are for"),

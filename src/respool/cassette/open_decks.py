@@ -6,8 +6,10 @@ where two stand side by side nobody can know which one is meant.
 
 from __future__ import annotations
 
+import os
 from contextvars import ContextVar, Token
 
+from respool.cassette import observed
 from respool.cassette.deck import Deck
 from respool.errors import CassetteError
 
@@ -23,7 +25,7 @@ class Opened:
     and event loops of another context find it without.
     """
 
-    __slots__ = ("_token", "deck", "everywhere", "outer")
+    __slots__ = ("_by", "_token", "deck", "everywhere", "outer")
 
     def __init__(self, deck: Deck, *, everywhere: bool = False) -> None:
         self.deck = deck
@@ -33,6 +35,7 @@ class Opened:
         if here is None or here.closed:
             here = next((opened.deck for opened in reversed(_open) if opened.everywhere), None)
         self.outer = here
+        self._by = os.environ.get("PYTEST_CURRENT_TEST", "")
         _open.append(self)
 
     def enter(self) -> None:
@@ -55,6 +58,7 @@ class Opened:
         self.leave()
         if self in _open:
             _open.remove(self)
+            observed.note(self.deck, self._by)
 
 
 def current() -> Deck | None:

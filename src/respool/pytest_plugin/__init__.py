@@ -6,13 +6,14 @@ environments whose tests never open a cassette.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from respool.errors import RequestNotRecorded
-from respool.pytest_plugin.stashed import FAILURES, FIGURES, PASSED, TAPES
+from respool.pytest_plugin.stashed import DESELECTED, FAILURES, FIGURES, PASSED, TAPES
 
 if TYPE_CHECKING:
     from respool.cassette.deck import Deck
@@ -105,6 +106,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         from respool.pytest_plugin.marks import prepare
 
         prepare(marked)
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """A run that leaves tests out shows nothing about what their cassettes need."""
+    if items:
+        stash = items[0].config.stash
+        stash[DESELECTED] = stash.get(DESELECTED, 0) + len(items)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep which test opened which cassette, if any was opened."""
+    if "respool.cassette.observed" in sys.modules:
+        from respool.pytest_plugin.observing import write_down
+
+        if (trouble := write_down(session)) is not None:
+            session.config.issue_config_time_warning(pytest.PytestWarning(f"respool: {trouble}"), stacklevel=2)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -34,3 +34,6 @@ FAILURES: pytest.StashKey[int] = pytest.StashKey()
 
 FIGURES: pytest.StashKey[list[dict[str, Any]]] = pytest.StashKey()
 """On a test, or on the session for wider scopes: the Figures of closed cassettes."""
+
+DESELECTED: pytest.StashKey[int] = pytest.StashKey()
+"""On the configuration: how many tests were collected and left out."""
