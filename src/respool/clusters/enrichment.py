@@ -7,8 +7,7 @@ in a cluster makes everything significant.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,29 +16,17 @@ from scipy.stats import hypergeom
 
 from respool.clusters.gene_sets import GeneSet
 from respool.clusters.model import Term
+from respool.clusters.request import NetworkOptions
 from respool.phrases import counted
 
 Floats = NDArray[np.float64]
-Correction = Literal["tested", "overlapping"]
 TEST = "one-sided hypergeometric (over-representation)"
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What is tested and what is reported: sets with `min_overlap` to `max_set_size` genes of the background are tested;
-    terms with q up to `alpha` and at least `min_overlap` shared genes reported. `correction` says what a cluster's
-    adjustment covers: every tested set, or (as gseapy and Enrichr do) only those that share a gene with the cluster."""
-
-    alpha: float = 0.05
-    min_overlap: int = 3
-    max_set_size: int = 500
-    correction: Correction = "tested"
-
-
 class Enrichment:
-    """The tests of one collection of sets against one background."""
+    """The tests of one collection of sets against one background. What is tested and reported, `rules` say."""
 
-    def __init__(self, sets: Sequence[GeneSet], background: Collection[str], rules: Rules) -> None:
+    def __init__(self, sets: Sequence[GeneSet], background: Collection[str], rules: NetworkOptions) -> None:
         self.rules = rules
         self.background = sorted(background)
         self._at = {gene: position for position, gene in enumerate(self.background)}

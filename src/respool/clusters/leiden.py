@@ -12,9 +12,9 @@ from typing import Any
 
 import igraph
 import numpy as np
-from numpy.typing import NDArray
 
-Membership = NDArray[np.int64]
+from respool.clusters.stability import Membership
+
 KEPT_EDGES = 0.8  # the share of the edges that a resample keeps
 
 
@@ -69,20 +69,3 @@ def _by_first(membership: Sequence[int]) -> list[int]:
     """The same partition with its communities numbered in the order in which they first occur."""
     number: dict[int, int] = {}
     return [number.setdefault(community, len(number)) for community in membership]
-
-
-def best_jaccard(group: NDArray[np.int64], found: Membership) -> float:
-    """How well a partition knows a group again: the highest Jaccard index of the group with one of its communities.
-
-    `group` are positions in `found`; a negative community in `found` is "not there this time" and left out of both.
-
-    >>> best_jaccard(np.array([0, 1, 2]), np.array([0, 0, 1, 1]))
-    0.6666666666666666
-    """
-    there = found[group]
-    there = there[there >= 0]
-    if not len(there):
-        return 0.0
-    sizes = np.bincount(found[found >= 0])
-    shared = np.bincount(there, minlength=len(sizes))
-    return float((shared / (len(there) + sizes - shared)).max())

@@ -65,8 +65,8 @@ class Aliases:
 def read_aliases(path: Path) -> Aliases:
     """An alias table: HGNC's (columns approved symbol, previous symbols, alias symbols) or STRING's protein.info.
 
-    A previous symbol wins over an alias, an alias over the same letters in capitals (Enrichr writes C12ORF57 for C12orf57);
-    what leads to several genes leads to none. Raises UsageError for other tables.
+    A previous symbol wins over an alias, both over the same letters in capitals (Enrichr writes C12ORF57 for C12orf57); what
+    leads to several genes leads to none. Raises UsageError for other tables.
     """
     text = read_text(path)
     rows = rows_of(text)
@@ -75,18 +75,24 @@ def read_aliases(path: Path) -> Aliases:
     approved = frozenset(cells[present] for cells in body)
     leads_to: dict[str, str] = {}
     ambiguous: dict[str, tuple[str, ...]] = {}
-    pairs_of = [
-        ((name, cells[present]) for cells in body if len(cells) > column for name in _SPLIT.split(cells[column]))
-        for column in others
-    ]  # fmt: skip
-    for pairs in (*pairs_of, ((name.upper(), name) for name in approved)):
+
+    def lead(pairs: Iterable[tuple[str, str]]) -> None:
         targets: dict[str, set[str]] = {}
         for name, target in pairs:
             if name and name not in approved and name not in leads_to and name not in ambiguous:
                 targets.setdefault(name, set()).add(target)
-        leads_to |= {name: next(iter(found)) for name, found in targets.items() if len(found) == 1}
-        ambiguous |= {name: tuple(sorted(found)) for name, found in targets.items() if len(found) > 1}
+        leads_to.update({name: next(iter(found)) for name, found in targets.items() if len(found) == 1})
+        ambiguous.update({name: tuple(sorted(found)) for name, found in targets.items() if len(found) > 1})
+
+    for column in others:
+        lead(_pairs(body, present, column))
+    lead([(name.upper(), target) for name, target in ({name: name for name in approved} | leads_to).items()])
     return Aliases(approved, leads_to, ambiguous, text.as_input("aliases", len(body)))
+
+
+def _pairs(body: list[list[str]], present: int, column: int) -> list[tuple[str, str]]:
+    """(other name, present name) of each other name in a column."""
+    return [(name, cells[present]) for cells in body if len(cells) > column for name in _SPLIT.split(cells[column])]
 
 
 def _columns(rows: Rows) -> tuple[int, list[int]]:
