@@ -1,19 +1,18 @@
 """One cassette being played in one mode: what answers a request, what is kept, what was missed.
 
-Nothing here does I/O or reads a clock. A client's adapter runs `exchange` through one of the two drivers in
-clients/driving.py and hands back what it saw through `keep` or `release`. Threads and tasks may share a deck: places
-and turns are drawn from counters, answers land in a dictionary, finalisers only append to a deque. The one lock guards
-the making of the index, which happens once per bucket; it spans no yield.
+Nothing here does I/O or reads a clock. A client's adapter takes what `exchange` decides through one of the two drivers
+in clients/driving.py and hands back what it saw through `keep` or `release`. Threads and tasks may share a deck: places
+are drawn from a counter, answers land in a dictionary, finalisers only append to a deque.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Iterable
+from collections.abc import Callable, Generator
 from itertools import count
-from threading import Lock
 from typing import NamedTuple, Protocol, TypeAlias
 
+from respool.cassette.index import Index
 from respool.cassette.matching import Matching
 from respool.cassette.model import Cassette, Failure, Headers, Interaction, Mode, Request, Response
 from respool.errors import RequestNotRecorded
@@ -75,6 +74,8 @@ class Closed(NamedTuple):
 
 
 Step: TypeAlias = Wait | Forward
+Steps: TypeAlias = Generator[Step, Observed | None, None]
+"""What is to be done for a request that goes to the network; what is sent in after a Forward is what came back."""
 Throttle: TypeAlias = Callable[[Request, Observed | None], float | None]
 """(request, what came back or None before a try) → seconds to wait before (again) sending it, None: go on.
 
@@ -90,16 +91,6 @@ class Redactor(Protocol):
         """The form in which a request is matched; None for one that this cassette is not meant for: it goes live."""
 
 
-class _Track:
-    """The interactions under one key, and how often the key was asked for."""
-
-    __slots__ = ("asked", "places")
-
-    def __init__(self) -> None:
-        self.places: list[int] = []
-        self.asked = count()
-
-
 class Deck:
     """A cassette in play. Public figures: `played`, `recorded`, `live`, `misses`, `unplayed`.
 
@@ -109,9 +100,7 @@ class Deck:
     >>> from respool.cassette.model import Response
     >>> from respool.cassette.redaction import Redaction
     >>> tape = Cassette((Interaction(Request("GET", "http://a/"), Response(200, body=b"hi")),))
-    >>> steps = Deck(tape, Matching(), Redaction(), Mode.REPLAY).exchange(Request("GET", "http://a/"))
-    >>> try: next(steps)
-    ... except StopIteration as end: print(end.value.response.body)
+    >>> Deck(tape, Matching(), Redaction(), Mode.REPLAY).exchange(Request("GET", "http://a/")).body
     b'hi'
     """
 
@@ -134,11 +123,9 @@ class Deck:
         self.throttle = throttle
         self.closed = False
         self.misses: list[Miss] = []
+        self._minds = mode is not Mode.BYPASS
         self._answers = mode in (Mode.REPLAY, Mode.FILL)
-        self._buckets: dict[Hashable, list[int]] | None = None
-        self._tracks: dict[Hashable, _Track] = {}
-        self._indexing = Lock()
-        self._played: deque[int] = deque()
+        self._index = Index(matching, len(cassette.interactions), self._stored, repeats=repeats)
         self._places = count()
         self._reserved: deque[Slot] = deque()
         self._kept: dict[int, Interaction] = {}
@@ -148,12 +135,12 @@ class Deck:
     @property
     def played(self) -> int:
         """How many requests were answered from the tape."""
-        return len(self._played)
+        return len(self._index.played)
 
     @property
     def plays(self) -> tuple[int, ...]:
         """The index of the interaction that answered, for each request answered from the tape."""
-        return tuple(self._played)
+        return tuple(self._index.played)
 
     @property
     def recorded(self) -> int:
@@ -168,31 +155,29 @@ class Deck:
     @property
     def unplayed(self) -> tuple[int, ...]:
         """The indices of interactions on the tape that answered nothing."""
-        played = set(self._played)
+        played = set(self._index.played)
         return tuple(place for place in range(len(self.cassette.interactions)) if place not in played)
 
-    def exchange(self, request: Request) -> Generator[Step, Observed | None, Interaction | None]:
-        """Decide on one request: returns the interaction that answers it, or None after it went to the network.
+    def exchange(self, request: Request) -> Response | Failure | Steps:
+        """Decide on one request: what answers it from the tape, or the steps that take it to the network.
 
-        Yields Wait and Forward; what is sent in after a Forward is the Observed head of the real answer (the driver
-        throws the client's own exception away from here: see `release`). Raises RequestNotRecorded.
+        The driver throws the client's own exception away from the steps (see `release`). Raises RequestNotRecorded.
         """
         if self.closed:
             raise self._refused(request, f"the cassette was closed when {self.test or 'its block'} ended")
         slot = None
-        if self.mode is not Mode.BYPASS and (redacted := self.redaction.request(request)) is not None:
+        if self._minds and (redacted := self.redaction.request(request)) is not None:
             if self._answers:
-                found = self._find(redacted)
-                if found is not None:
-                    return found
+                place = self._index.turn(redacted)
+                if place is not None:
+                    return self.cassette.response(place)
                 if self.mode is Mode.REPLAY:
                     raise self.missed(redacted)
             slot = Slot(next(self._places), request)
             self._reserved.append(slot)
-        yield from self._sent(request, slot)
-        return None
+        return self._sent(request, slot)
 
-    def _sent(self, request: Request, slot: Slot | None) -> Generator[Step, Observed | None, None]:
+    def _sent(self, request: Request, slot: Slot | None) -> Steps:
         if self.throttle is None:
             self._live.append(request.url)
             yield Forward(slot)
@@ -241,62 +226,6 @@ class Deck:
             fresh, self.played, tuple(self.misses), self.unplayed if self._answers else (), self.live, cut,
             len(self._reserved) - len(fresh) - cut,
         )  # fmt: skip
-
-    def _find(self, request: Request) -> Interaction | None:
-        if not self.cassette.interactions:
-            return None
-        key = self.matching.key(request)
-        track = self._tracks.get(key)
-        if track is None:
-            with self._indexing:
-                track = self._indexed(request, key)
-            if track is None:
-                return None
-        if self.matching.custom:
-            with self._indexing:
-                place = self._chosen(track, request)
-        else:
-            turn = next(track.asked)
-            places = track.places
-            place = places[turn] if turn < len(places) else places[-1] if self.repeats else None
-            if place is not None:
-                self._played.append(place)
-        return None if place is None else self.cassette.interactions[place]
-
-    def _chosen(self, track: _Track, request: Request) -> int | None:
-        """Custom matchers decide one by one, so this is the one look-up that is not constant in time."""
-        agreeing = None
-        for place in track.places:
-            fresh = place not in self._played
-            if (fresh or self.repeats) and self.matching.agrees(request, self._stored(place)):
-                agreeing = place
-                if fresh:
-                    break
-        if agreeing is not None:
-            self._played.append(agreeing)
-        return agreeing
-
-    def _indexed(self, request: Request, key: Hashable) -> _Track | None:
-        """Bring the bucket of `request` under full keys: a large cassette pays only for what is asked of it."""
-        matching, buckets = self.matching, self._buckets
-        if buckets is None:
-            places = range(len(self.cassette.interactions))
-            buckets = {}
-            if len(places) == 1:  # the most frequent tape by far
-                self._track(places)
-            else:
-                for place in places:
-                    buckets.setdefault(matching.bucket(self._stored(place)), []).append(place)
-            self._buckets = buckets
-        if buckets and (found := buckets.pop(matching.bucket(request), None)):
-            self._track(found)
-        return self._tracks.get(key)
-
-    def _track(self, places: Iterable[int]) -> None:
-        tracks: dict[Hashable, _Track] = {}
-        for place in places:
-            tracks.setdefault(self.matching.key(self._stored(place)), _Track()).places.append(place)
-        self._tracks.update(tracks)
 
     def _stored(self, place: int) -> Request:
         """A recorded request in the form that is matched: rules that are newer than the tape hold for it too."""

@@ -94,12 +94,21 @@ class Matching(_Prepared):
             keys.named_headers(headers, self.headers) if self.headers else None,
         )
 
-    def bucket(self, request: Request) -> Hashable:
-        """Much cheaper than `key`, and coarser: requests with equal keys have equal buckets."""
+    def outline(self, request: Request) -> tuple[Hashable, bool]:
+        """The key, as far as it is had without reading a body, and whether that is all of it.
+
+        Requests with equal keys have equal outlines, and both are all, or neither is.
+        """
         if self.normalise is not None:
             request = self.normalise(request)
-        url = request.url
-        return (request.method.upper() if self._method else None, self._addresses.get(url) or self._address(url))
+        method, url, headers, body = request
+        outline = (
+            method.upper() if self._method else None,
+            self._addresses.get(url) or self._address(url),
+            None,
+            keys.named_headers(headers, self.headers) if self.headers else None,
+        )
+        return outline, not (body and self._body)
 
     def agrees(self, live: Request, recorded: Request) -> bool:
         """Whether every custom matcher accepts the two, whose keys are equal. Other exceptions of theirs pass through."""

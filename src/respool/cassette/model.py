@@ -117,6 +117,12 @@ class Cassette:
         found: Request = self.interactions[place].request if told is None else told(place)
         return found
 
+    def response(self, place: int) -> Response | Failure:
+        """What came back in one interaction; the same holds for a sequence with a `response(place)`."""
+        told = getattr(self.interactions, "response", None)
+        found: Response | Failure = self.interactions[place].response if told is None else told(place)
+        return found
+
 
 PLACEHOLDER = re.compile(r"__redacted_[a-z0-9][a-z0-9_.-]{0,63}__")
 """What stands for a secret on a tape: ASCII that no URL, form or JSON encoder changes; test it with fullmatch."""

@@ -44,6 +44,11 @@ class Tape(Sequence[Interaction]):
         made = self._made[place]
         return _request(self._entries[place]["request"]) if made is None else made.request
 
+    def response(self, place: int) -> Response | Failure:
+        """What came back in one interaction: who plays it knows its request already."""
+        made = self._made[place]
+        return _answer(self._entries[place]) if made is None else made.response
+
     @overload
     def __getitem__(self, place: int) -> Interaction: ...
     @overload
@@ -221,25 +226,24 @@ def _stranger(value: Any, names: set[str]) -> Damage:
 
 
 def _interaction(entry: dict[str, Any]) -> Interaction:
-    response = entry.get("response")
-    answer = _response(response) if response is not None else _failure(entry["failure"])
-    return Interaction(_request(entry["request"]), answer, entry.get("at", 0), entry.get("seconds", 0.0))
+    return Interaction(_request(entry["request"]), _answer(entry), entry.get("at", 0), entry.get("seconds", 0.0))
 
 
 def _request(given: dict[str, Any]) -> Request:
     return Request(given["method"], given["url"], _headers(given), _bytes(given))
 
 
-def _response(given: dict[str, Any]) -> Response:
+def _answer(entry: dict[str, Any]) -> Response | Failure:
+    given = entry.get("response")
+    if given is None:
+        failure = entry["failure"]
+        return Failure(failure["kind"], failure.get("message", ""))
     get = given.get
+    codings, chunks = get("codings"), get("chunks")  # few answers have them
     return Response(
         given["status"], get("reason", ""), get("version", "HTTP/1.1"), _headers(given), _bytes(given),
-        tuple(get("codings", ())), tuple(Chunk(size, float(after)) for size, after in get("chunks", ())),
+        tuple(codings) if codings else (), tuple([Chunk(size, float(after)) for size, after in chunks]) if chunks else (),
     )  # fmt: skip
-
-
-def _failure(given: dict[str, Any]) -> Failure:
-    return Failure(given["kind"], given.get("message", ""))
 
 
 def _headers(given: dict[str, Any]) -> Headers:

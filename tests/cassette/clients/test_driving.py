@@ -48,10 +48,10 @@ class Talk:
     def dropped(self, answer: Response) -> None:
         self.log.append(("dropped", answer.status))
 
-    def replayed(self, interaction: Interaction) -> Response:
-        if isinstance(interaction.response, Failure):
-            raise ConnectionError(interaction.response.message)
-        return interaction.response
+    def replayed(self, response: Response | Failure) -> Response:
+        if isinstance(response, Failure):
+            raise ConnectionError(response.message)
+        return response
 
     def failure(self, error: Exception) -> Failure | None:
         return Failure("closed", str(error)) if isinstance(error, OSError) else None
@@ -147,7 +147,7 @@ class Body:
 
     def __init__(self, head: Response, method: str = "GET", **given: Any) -> None:
         with deck_open(mode=Mode.FILL, **given) as self.deck:
-            step = next(self.deck.exchange(GET._replace(method=method)))
+            step = next(self.deck.exchange(GET._replace(method=method)))  # type: ignore[arg-type]
         assert isinstance(step.slot, Slot)  # type: ignore[union-attr]
         self.tee = Tee(self.deck, step.slot, head, STARTED)  # type: ignore[union-attr]
 

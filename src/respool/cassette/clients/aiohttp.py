@@ -22,7 +22,7 @@ from respool.cassette.clients.failures import failure_of
 from respool.cassette.clients.layers import open_deck, recorded_above
 from respool.cassette.clients.patches import Method, replace
 from respool.cassette.codings import listed
-from respool.cassette.model import Failure, Interaction, Request, Response
+from respool.cassette.model import Failure, Request, Response
 
 __tracebackhide__ = True  # a miss is shown where the application made the request
 
@@ -239,8 +239,8 @@ class _Call:
             content.on_eof(_End(tee))
         return answer
 
-    def replayed(self, interaction: Interaction) -> Any:
-        self.script = interaction.response
+    def replayed(self, response: Response | Failure) -> Any:
+        self.script = response
 
     async def played(self) -> Any:
         """The answer from the tape, through everything of aiohttp's that a real one passes."""

@@ -6,18 +6,16 @@ deck's `exchange`. Adapters hold no decision.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Generic, Protocol, TypeAlias, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast
 
 from respool import clock
 from respool.cassette.codings import LIMIT, pieces_put_on, pieces_taken_off, put_on, taken_off
-from respool.cassette.deck import Deck, Forward, Observed, Slot, Step, Wait
-from respool.cassette.model import Chunk, Failure, Headers, Interaction, Request, Response, header
+from respool.cassette.deck import Deck, Forward, Observed, Slot, Step, Steps, Wait
+from respool.cassette.model import Chunk, Failure, Headers, Request, Response, header
 
 __tracebackhide__ = True  # a miss is shown where the application made the request
 
 Answer = TypeVar("Answer")
-_Steps: TypeAlias = Generator[Step, Observed | None, Interaction | None]
 
 STREAMED = ("text/event-stream", "application/x-ndjson", "application/jsonl", "application/vnd.amazon.eventstream")
 """Content types whose chunks and their timing are kept: their readers see every piece by itself."""
@@ -143,7 +141,7 @@ class _Call(Protocol, Generic[Answer]):
     def request(self) -> Request:
         """The request in our form; the client's own body is left as it was (read and put back)."""
 
-    def replayed(self, interaction: Interaction) -> Answer:
+    def replayed(self, response: Response | Failure) -> Answer:
         """The client's own answer object for a Response; for a Failure, raise the client's own exception."""
 
     def head(self, answer: Answer) -> Response:
@@ -177,15 +175,14 @@ class AsyncCall(_Call[Answer], Protocol):
 
 
 class _Trip(Generic[Answer]):
-    """One request on its way to the network: all that the two drivers share. `first` is the step that sent it there."""
+    """One request on its way to the network: all that the two drivers share."""
 
-    __slots__ = ("_begun", "_call", "_deck", "_first", "_slot", "_steps", "answer")
+    __slots__ = ("_begun", "_call", "_deck", "_slot", "_steps", "answer")
 
-    def __init__(self, deck: Deck, call: _Call[Answer], steps: _Steps, first: Step) -> None:
+    def __init__(self, deck: Deck, call: _Call[Answer], steps: Steps) -> None:
         self._deck = deck
         self._call = call
         self._steps = steps
-        self._first: Step | None = first
         self._slot: Slot | None = None
         self._begun = (0, 0.0)
         self.answer: Answer | None = None
@@ -193,11 +190,10 @@ class _Trip(Generic[Answer]):
     def advance(self) -> Step | None:
         """The deck's next step, None when it has decided."""
         try:
-            step, self._first = self._first, None
-            if step is None and self.answer is None:
+            if self.answer is None:
                 step = next(self._steps)
-            elif step is None:
-                head = self._call.head(cast(Answer, self.answer))
+            else:
+                head = self._call.head(self.answer)
                 step = self._steps.send(Observed(head.status, head.headers))
         except StopIteration:
             return None
@@ -230,21 +226,12 @@ class _Trip(Generic[Answer]):
         return self._call.teed(answer, Tee(self._deck, self._slot, head, self._begun))
 
 
-def _decided(steps: _Steps) -> Step | Interaction:
-    try:
-        return next(steps)
-    except StopIteration as end:
-        answered: Interaction = end.value  # what needs no step is answered
-        return answered
-
-
 def drive(deck: Deck, call: SyncCall[Answer]) -> Answer:
     """Take one call through its deck: play it, or send it and read along. Raises RequestNotRecorded."""
-    steps = deck.exchange(call.request())
-    first = _decided(steps)
-    if isinstance(first, Interaction):
-        return call.replayed(first)
-    trip = _Trip(deck, call, steps, first)
+    decided = deck.exchange(call.request())
+    if isinstance(decided, (Response, Failure)):
+        return call.replayed(decided)
+    trip = _Trip(deck, call, decided)
     while (step := trip.advance()) is not None:
         if isinstance(step, Wait):
             if (throttled := trip.taken()) is not None:
@@ -261,11 +248,10 @@ def drive(deck: Deck, call: SyncCall[Answer]) -> Answer:
 
 async def drive_async(deck: Deck, call: AsyncCall[Answer]) -> Answer:
     """As `drive`, for an asynchronous client."""
-    steps = deck.exchange(call.request())
-    first = _decided(steps)
-    if isinstance(first, Interaction):
-        return call.replayed(first)
-    trip = _Trip(deck, call, steps, first)
+    decided = deck.exchange(call.request())
+    if isinstance(decided, (Response, Failure)):
+        return call.replayed(decided)
+    trip = _Trip(deck, call, decided)
     while (step := trip.advance()) is not None:
         if isinstance(step, Wait):
             if (throttled := trip.taken()) is not None:

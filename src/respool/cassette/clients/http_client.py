@@ -19,7 +19,7 @@ from respool.cassette.clients.http_response import Dechunking, PlayedResponse, h
 from respool.cassette.clients.layers import open_deck, recorded_above
 from respool.cassette.clients.patches import Method, replace
 from respool.cassette.clients.tls import put_off_within
-from respool.cassette.model import Failure, Interaction, Request, Response
+from respool.cassette.model import Failure, Request, Response
 
 __tracebackhide__ = True  # a miss is shown where the application made the request
 
@@ -169,10 +169,9 @@ class _Call:
         read_along(answer, tee)
         return answer
 
-    def replayed(self, interaction: Interaction) -> HTTPResponse:
+    def replayed(self, response: Response | Failure) -> HTTPResponse:
         setattr(self._connection, _STATE, _IDLE)
         setattr(self._connection, _RESPONSE, None)
-        response = interaction.response
         if isinstance(response, Failure):
             raise _error(response)
         return PlayedResponse(response, self._method)

@@ -14,7 +14,7 @@ from respool.cassette.clients.failures import failure_of
 from respool.cassette.clients.layers import open_deck, recorded_above
 from respool.cassette.clients.patches import Method, replace
 from respool.cassette.deck import Deck
-from respool.cassette.model import Failure, Headers, Interaction, Request, Response
+from respool.cassette.model import Failure, Headers, Request, Response
 
 __tracebackhide__ = True  # a miss is shown where the application made the request
 
@@ -60,9 +60,8 @@ class Family(ABC):
         kind = next((kind for name, kind in _KINDS if isinstance(error, getattr(self.module, name))), None)
         return failure_of(error, kind)
 
-    def replayed(self, interaction: Interaction, request: Any) -> Any:
+    def replayed(self, response: Response | Failure, request: Any) -> Any:
         """What the tape has to say to a request of the module's; raises the exception that stands for a failure."""
-        response = interaction.response
         if isinstance(response, Failure):
             raise self.error(getattr(self.module, _ERRORS[response.kind]), response.message, request)
         headers, pieces = wire(response)
@@ -131,8 +130,8 @@ class _Call:
     def head(self, answer: Any) -> Response:
         return self._family.head(answer)
 
-    def replayed(self, interaction: Interaction) -> Any:
-        return self._family.replayed(interaction, self._request)
+    def replayed(self, response: Response | Failure) -> Any:
+        return self._family.replayed(response, self._request)
 
     def failure(self, error: Exception) -> Failure | None:
         return self._family.failure(error)

@@ -18,7 +18,7 @@ from respool.cassette.clients.http_response import PlayedResponse, head_of, read
 from respool.cassette.clients.layers import open_deck, recorded_above
 from respool.cassette.clients.patches import Method, replace
 from respool.cassette.clients.pool_call import TUNNEL, PoolCall
-from respool.cassette.model import Failure, Interaction, Response
+from respool.cassette.model import Failure, Response
 
 __tracebackhide__ = True  # a miss is shown where the application made the request
 
@@ -123,8 +123,7 @@ class _Call(PoolCall):
             answer.read(cache_content=True)
         return answer
 
-    def replayed(self, interaction: Interaction) -> Any:
-        response = interaction.response
+    def replayed(self, response: Response | Failure) -> Any:
         self._pool.num_requests += 1
         if isinstance(response, Failure):
             raise self._error(response)

@@ -15,7 +15,7 @@ from respool.cassette.clients.driving import Tee, drive, drive_async, wire
 from respool.cassette.clients.layers import open_deck, recorded_above
 from respool.cassette.clients.patches import Method, replace
 from respool.cassette.clients.pool_call import TUNNEL, PoolCall
-from respool.cassette.model import Failure, Interaction, Response, header
+from respool.cassette.model import Failure, Response, header
 
 __tracebackhide__ = True  # a miss is shown where the application made the request
 
@@ -142,8 +142,8 @@ class _EitherCall(PoolCall):
         """The options of a request whose answer is read along with: not preloaded, and not promised for later."""
         return {**self._options, "preload_content": False, "multiplexed": False}
 
-    def replayed(self, interaction: Interaction) -> Any:
-        response, client, given = interaction.response, self._client, self._options
+    def replayed(self, response: Response | Failure) -> Any:
+        client, given = self._client, self._options
         self._pool.num_requests += 1
         if isinstance(response, Failure):
             raise self._error(response)
