@@ -37,6 +37,7 @@ class Courses:
         self.dropped: dict[int, str] = {}
         self.standings: dict[int, Standing] = {}
         self._roots = set(roots) if roots is not None else None
+        self._asked_for = frozenset(roots or ())
         self._workers, self._resolve, self._pace, self._clock = workers, resolve, pace, clock
         self._courses: dict[int, Course] = {}
         self._broken: set[int] = set()
@@ -77,7 +78,7 @@ class Courses:
         try:
             task = self._resolve(job)
         except RespoolError as error:
-            if self._roots is not None and number in self._roots:
+            if number in self._asked_for:
                 raise
             # One job whose task is gone must not keep the others from running; it is paused with the reason.
             with self.database.write():

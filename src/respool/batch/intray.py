@@ -1,4 +1,4 @@
-"""What others ask of a live runner: submissions, retries, cancellations. Looked at a few times a second."""
+"""What others ask of a live runner: submissions, retries, cancellations, runs. Looked at a few times a second."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from respool.batch.courses import Courses
 from respool.batch.model import Attempt, Output
 from respool.batch.store.connection import Database
-from respool.batch.store.intake import cancel, retry
+from respool.batch.store.intake import cancel, resume, retry
 from respool.batch.submission import apply_staged
 from respool.clock import Clock
 from respool.errors import RespoolError, SpoolUnwritable
@@ -49,6 +49,8 @@ class Intray:
                 retry(self._database, job, arguments.get("kind"), arguments.get("keys"), now)
             elif verb == "cancel":
                 cancel(self._database, job, now)
+            elif verb == "run":
+                resume(self._database, job, now)
             self._database.run("drop_staged", request)
             self._database.run("close_request", now, request)
             if answer is not None:

@@ -258,6 +258,14 @@ def retry(database: Database, job: int, kind: str | None, keys: Sequence[str] | 
     return count
 
 
+def resume(database: Database, job: int, now: int) -> int:
+    """Inside a write: a paused job may go on; 1 if it was paused, else 0."""
+    count = database.run("unpause_job", job)
+    if count:
+        database.run("insert_event", now, job, None, None, "job_resumed", None)
+    return count
+
+
 def cancel(database: Database, job: int, now: int) -> int:
     """Inside a write: what is pending is cancelled; returns how many. Running items are the runner's to end."""
     database.run("cancel_job", now, now, job)

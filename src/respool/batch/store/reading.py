@@ -51,7 +51,7 @@ def jobs(database: Database) -> list[Job]:
     counts: dict[int, dict[ItemState, int]] = {}
     for job, state, number in database.all("all_counts"):
         counts.setdefault(job, {})[ItemState(state)] = number
-    return [replace(_job(row), counts=counts.get(row[0], {})) for row in database.all("jobs")]
+    return [replace(job_of_row(row), counts=counts.get(row[0], {})) for row in database.all("jobs")]
 
 
 def job(database: Database, name: int | str) -> Job:
@@ -64,7 +64,7 @@ def job(database: Database, name: int | str) -> Job:
     if row is None:
         raise JobNotFound(f"no job {name!r}", where=str(database.places.database), command="respool jobs list")
     counts = {ItemState(state): number for state, number in database.all("counts", row[0])}
-    return replace(_job(row), counts=counts)
+    return replace(job_of_row(row), counts=counts)
 
 
 def counts(database: Database, job: int) -> dict[ItemState, int]:
@@ -72,7 +72,8 @@ def counts(database: Database, job: int) -> dict[ItemState, int]:
     return {ItemState(state): number for state, number in database.all("counts", job)}
 
 
-def _job(row: Sequence[Any]) -> Job:
+def job_of_row(row: Sequence[Any]) -> Job:
+    """A job, without counts, from a row of `jobs`."""
     return Job(
         id=row[0], name=row[1], task=row[2], version=row[3], settings=json.loads(row[4]), source=json.loads(row[5]),
         generation=row[6], created_at=row[7], updated_at=row[8], sealed_at=row[9], ended_at=row[10], paused_at=row[11],
@@ -90,12 +91,17 @@ def items(
     The item that makes the others of a follow-up is given if it failed, if it is named by its key, or with `every`.
     """
     for row in database.each("items_of_job", job, state, kind, key, limit, every):
-        yield Item(
-            id=row[0], job=row[1], key=row[2], state=ItemState(row[3]), reason=row[4],
-            kind=Kind(row[5]) if row[5] else None, message=row[6], attempts=row[7], failures=row[8], crashes=row[9],
-            not_before=row[10], payload=json.loads(row[11]), result=read_result(database, row[12], row[13]),
-            started_at=row[14], ended_at=row[15],
-        )  # fmt: skip
+        yield item_of_row(database, row)
+
+
+def item_of_row(database: Database, row: Sequence[Any]) -> Item:
+    """An item with its payload and result, from a row of `items_of_job` or one that begins as it does."""
+    return Item(
+        id=row[0], job=row[1], key=row[2], state=ItemState(row[3]), reason=row[4],
+        kind=Kind(row[5]) if row[5] else None, message=row[6], attempts=row[7], failures=row[8], crashes=row[9],
+        not_before=row[10], payload=json.loads(row[11]), result=read_result(database, row[12], row[13]),
+        started_at=row[14], ended_at=row[15],
+    )  # fmt: skip
 
 
 def read_result(database: Database, inline: str | None, file: str | None) -> Any:
