@@ -1,14 +1,15 @@
 """Frozen values ⇄ plain JSON data, exactly: what is read back equals what was written, and nothing is guessed.
 
 A Record is a frozen dataclass whose fields are text, numbers, truth values, enums, other Records, tuples and dictionaries
-of these, or None. Its type annotations are the schema: data that does not fit names the place where it does not.
+of these, or None. Its type annotations are the schema: data that does not fit names the place where it does not. A field
+that is missing has its default, if there is one.
 """
 
 from __future__ import annotations
 
 import types
 import typing
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from typing import Any, Self, Union
 
@@ -92,11 +93,16 @@ def _read_record(kind: type[Record], data: Any, where: str) -> Any:
     hints = _hints(kind)
     if not isinstance(data, dict):
         _refuse(kind, data, where)
-    missing, unknown = sorted(hints.keys() - data.keys()), sorted(data.keys() - hints.keys())
+    missing = [each.name for each in fields(kind) if each.name not in data and _is_needed(each)]  # type: ignore[arg-type]
+    unknown = sorted(data.keys() - hints.keys())
     if missing or unknown:
         what = f"no {missing[0]!r}" if missing else f"an unknown {unknown[0]!r}"
         raise UsageError(f"this is no {kind.__name__.lower()}: it has {what}", where=where)
-    return kind(**{name: _read(hint, data[name], f"{where}.{name}") for name, hint in hints.items()})
+    return kind(**{name: _read(hint, data[name], f"{where}.{name}") for name, hint in hints.items() if name in data})
+
+
+def _is_needed(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
 
 
 def _read_tuple(kinds: tuple[Any, ...], data: Any, where: str) -> tuple[Any, ...]:
