@@ -16,7 +16,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 FLOORS: dict[int, str] = {
-    0: "errors phrases clock canonical files findings config pace sliding_log",
+    0: "errors phrases clock canonical files findings config pace sliding_log retry_after",
     1: "cassette cassette/model cassette/matching cassette/keys cassette/urls cassette/bodies cassette/jsonpath "
     "cassette/redaction cassette/redaction_rules cassette/sensitive_names cassette/sensitive_positions "
     "cassette/secret_shapes cassette/secret_values cassette/known_values cassette/quick_look cassette/edits "
@@ -32,7 +32,8 @@ FLOORS: dict[int, str] = {
     "cassette/second_opinion batch/places batch/store batch/store_* batch/store/* batch/migrations batch/upkeep "
     "batch/repairs batch/backup_folder batch/notes batch/sources batch/submission batch/forecast batch/digests "
     "batch/documents",
-    3: "cassette/open_decks cassette/clients cassette/clients/* cassette/guard cassette/hosts cassette/hosts/* "
+    3: "cassette/open_decks cassette/throttle cassette/staging "
+    "cassette/clients cassette/clients/* cassette/guard cassette/hosts cassette/hosts/* "
     "batch/tasks batch/context batch/execute batch/workers batch/workers/* batch/rehearsal batch/course batch/courses "
     "batch/snapshot batch/report batch/resolving batch/adopt batch/expansion batch/intray batch/patience batch/planning "
     "batch/runner batch/runner_* batch/runner/* batch/attended",
@@ -65,6 +66,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "clients": {"cassette/clients/*": "one adapter per client", "cassette/hosts/*": "plays inside other libraries"},
     "workers": {
         "batch/workers/*": "the one place that starts threads and processes",
+        "rerecord/programs.py": "the tests of a unit, started in the unit's own program; and the project's probe",
         "batch/attended.py": "the engine thread of Spool.run inside a running loop",
     },
     "signals": {
@@ -87,6 +89,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "printing": {
         "cli/*": "the one door with a terminal",
+        "rerecord/unit.py": "a program of its own: what it prints is kept with its attempt",
         "batch/workers/shim.py": SHIM,
         "batch/workers/supervisor.py": SHIM,
         "batch/workers/worker_process.py": "a program of its own: what it prints is the session's log",

@@ -2,6 +2,7 @@
 
     RespoolError
     ├─ UsageError            the call itself is wrong; nothing was done
+    │  └─ NothingMatches     what was selected fits nothing that is there
     ├─ CassetteError
     │  ├─ CassetteMissing    there is no such cassette
     │  ├─ CassetteUnreadable the file is no cassette, a newer one, or a broken one; it is never overwritten
@@ -75,6 +76,10 @@ def _rebuild(
 
 class UsageError(RespoolError):
     """The call is wrong: an option, a specification, an item. Nothing was done."""
+
+
+class NothingMatches(UsageError):
+    """A selection, of tests or cassettes, that fits nothing that is there."""
 
 
 class CassetteError(RespoolError):

@@ -60,6 +60,8 @@ class Course:
     dry_until: int | None = 0  # nothing is due before this instant; None: nothing is pending at all
     held_until: int = 0  # by a limit or a cool-down, with the key
     held_by: str | None = None
+    next_batch_at: int = 0
+    in_batch: int = 0  # starts since the last wait between batches
     deadline: float | None = None  # on the monotonic clock
     settled: int = 0
     ended: dict[ItemState, int] = field(default_factory=dict)  # how many came to each final state in this run
@@ -87,12 +89,24 @@ class Course:
     def open_for(self, free: int, ahead: int, now: int, leaving: int = 0) -> int:
         """How many attempts this job may start now, given `free` places and `ahead` more to be queued for them;
         `leaving` of its running ones have just ended."""
-        if self.paused or self.cancelled or self.dry_until is None or self.dry_until > now or self.held_until > now:
+        if self.paused or self.cancelled or self.dry_until is None or max(self.dry_until, self.held_until) > now:
+            return 0
+        if self.next_batch_at > now:
             return 0
         room = self.concurrency.limit - len(self.running) + leaving
         if self.concurrency.limit >= self.concurrency.ceiling and not self.streak.length:
             room += ahead  # after a failure nothing is queued: the breaker must be able to stop in time
+        if self.task.batch is not None:
+            room = min(room, self.task.batch.size - self.in_batch)
         return max(0, min(free + ahead, room))
+
+    def started(self, number: int, now: int) -> None:
+        """So many items start: a full batch makes the next start wait."""
+        batch = self.task.batch
+        if batch is not None:
+            self.in_batch += number
+            if self.in_batch >= batch.size:
+                self.in_batch, self.next_batch_at = 0, now + round(batch.delay * MICROSECONDS)
 
     def grant(self, want: int, now: int) -> tuple[int, list[Token]]:
         """Ask the limits for up to `want` starts. What is not given holds the job until it can be."""

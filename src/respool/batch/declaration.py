@@ -43,6 +43,18 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """After every `size` starts the next one waits `delay` seconds; nothing waits for a batch to end."""
+
+    size: int
+    delay: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or not 0 <= self.delay < float("inf"):
+            raise UsageError(f"a batch has at least 1 start and a delay of at least 0 seconds, not {self!r}")
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A named function or command with everything that it declares.
 
@@ -50,7 +62,7 @@ class Task:
     is sat out. `function` and `expand` are None for commands; `expand` makes a follow-up's items from its parent's.
     `aside` names fields of the payload that say nothing of the work: they are no part of its fingerprint. `then` are the
     (task, "success" or "finish") that follow each job of this task, `job_timeout` the seconds that a run of such a job may
-    take, unless its submission says otherwise.
+    take, unless its submission says otherwise. `batch` paces the starts of its items.
     """
 
     name: str
@@ -63,6 +75,7 @@ class Task:
     limits: tuple[Limit, ...] = ()
     max_pause: float = 3600.0
     cache: bool = True
+    batch: Batch | None = None
     command: Command | None = None
     source_digest: str | None = None
     function: Callable[..., Any] | None = field(default=None, compare=False)
@@ -103,6 +116,8 @@ class Task:
             data["then"] = [[follow.name, follow.version, follow.to_settings(), on] for follow, on in self.then]
         if self.job_timeout is not None:
             data["job_timeout"] = self.job_timeout
+        if self.batch is not None:
+            data["batch"] = [self.batch.size, self.batch.delay]
         if self.command is not None:
             data["command"] = {
                 "argv": list(self.command.argv), "cwd": self.command.cwd, "outputs": list(self.command.outputs),
@@ -127,5 +142,5 @@ class Task:
             breaker=Breaker(**data["breaker"]), timeout=data["timeout"], memory=data["memory"],
             limits=tuple(Limit.parse(rates, key=key) for key, rates in data["limits"]), max_pause=data["max_pause"],
             cache=data["cache"], aside=tuple(data.get("aside", ())), job_timeout=data.get("job_timeout"),
-            source_digest=data["source_digest"], command=command,
+            batch=Batch(*data["batch"]) if "batch" in data else None, source_digest=data["source_digest"], command=command,
         )  # fmt: skip

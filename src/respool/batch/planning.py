@@ -104,6 +104,7 @@ class Planner:
                 self._unused(tokens)
                 continue
             plans.append(Claims(course, plan, tokens, alone=suspect is not None))
+            course.started(len(plan.start), now)
             free -= len(plan.start)
             if suspect is not None:
                 return

@@ -327,7 +327,7 @@ class Runner:
         now = self.clock.now()
         waits = [POLL]
         for course in self.courses:
-            for instant in (course.held_until, course.dry_until or 0):
+            for instant in (course.held_until, course.next_batch_at, course.dry_until or 0):
                 if instant > now:
                     waits.append((instant - now) / MICROSECONDS)
         with contextlib.suppress(TimeoutError):

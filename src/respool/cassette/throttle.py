@@ -35,7 +35,8 @@ class Answer(NamedTuple):
     status: int
 
     def __str__(self) -> str:
-        return f"{self.method} {self.url} was answered with {self.status}" if self.status else f"{self.method} {self.url} failed"
+        told = f"was answered with {self.status}" if self.status else "failed"
+        return f"{self.method} {self.url} {told}"
 
 
 class Stop(NamedTuple):
@@ -78,7 +79,8 @@ class Throttling:
             if observed is None:
                 return self._before(request)
             if observed.status == 0:
-                return self._failed(request)
+                self._failed(request)
+                return None
             return self._after(request, observed, declared)
 
         return throttle

@@ -43,6 +43,12 @@ def _cassettes() -> click.Command:
     return cassettes
 
 
+def _rerecord() -> click.Command:
+    from respool.cli.rerecord import rerecord
+
+    return rerecord
+
+
 def _doctor() -> click.Command:
     from respool.cli.doctor import doctor
 
@@ -62,6 +68,7 @@ def _completion() -> click.Command:
         "next": Lazy(_next, "Run just one item."),
         "jobs": Lazy(_jobs, "Look at jobs and items; retry, cancel, watch, prune."),
         "cassettes": Lazy(_cassettes, "Look after the cassettes that tests play from."),
+        "rerecord": Lazy(_rerecord, "Record the cassettes of a test suite again, in parallel."),
         "doctor": Lazy(_doctor, "Find what is wrong with a spool, and mend it."),
         "completion": Lazy(_completion, "Print the completion script for a shell."),
     },

@@ -18,6 +18,7 @@ from respool.errors import (
     CassetteUnreadable,
     JobFailed,
     JobNotFound,
+    NothingMatches,
     RespoolError,
     SpoolBusy,
     SpoolUnreadable,
@@ -66,7 +67,7 @@ MEANINGS: dict[Exit, Meaning] = {
         "Mend what the message names.",
     ),
     Exit.NOTHING_MATCHES: Meaning(
-        "What was named does not exist: a job, a key of `--only`, a cassette.",
+        "What was named does not exist: a job, a key of `--only`, a cassette, a test file to re-record.",
         "`respool jobs list`, `respool jobs items JOB`.",
     ),
     Exit.BUSY: Meaning(
@@ -106,6 +107,7 @@ MEANINGS: dict[Exit, Meaning] = {
 _CODES: tuple[tuple[type[RespoolError], Exit], ...] = (
     (JobNotFound, Exit.NOTHING_MATCHES),
     (CassetteMissing, Exit.NOTHING_MATCHES),
+    (NothingMatches, Exit.NOTHING_MATCHES),
     (CassetteBusy, Exit.BUSY),
     (CassetteUnreadable, Exit.UNREADABLE),
     (CassetteError, Exit.FAILED),

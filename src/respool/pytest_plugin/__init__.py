@@ -7,6 +7,7 @@ environments whose tests never open a cassette.
 from __future__ import annotations
 
 import sys
+import os
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from respool.pytest_plugin.tapes import Opener
 
 MARK = "cassette(name, *also, mode=..., scope=..., **options): play this test's HTTP requests from a cassette"
+
+
+STAGED = "RESPOOL_STAGING" in os.environ
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -79,6 +83,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from respool.pytest_plugin.parallel import refuse_recording
 
         refuse_recording(config)
+    if STAGED:
+        from respool.pytest_plugin.staged import Staged
+
+        config.pluginmanager.register(Staged(), "respool-staged")
     if not hasattr(config, "workerinput"):
         from respool.pytest_plugin.summary import Summary
 

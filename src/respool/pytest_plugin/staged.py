@@ -1,0 +1,107 @@
+"""A run that re-records: who else must not meddle with it, and what it tells whoever started it.
+
+Registered only where RESPOOL_STAGING is set. What happened is written at the end of the session (see
+cassette/staging.py): the outcomes of the tests, what failed and why, and the cassettes of tests that did not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from respool.cassette.staging import here
+from respool.errors import RespoolError
+from respool.pytest_plugin.marks import wanted
+
+MEDDLERS = ("timeout", "randomly", "random_order", "rerunfailures", "flaky", "_cov", "pytest_cov")
+"""Plugins that would end a test that waits for its host, run tests in another order or again, or judge the run."""
+_NODES: dict[str, type[pytest.Collector]] = {"class": pytest.Class, "module": pytest.Module}
+
+
+class Staged:
+    """Gathers the facts of this run."""
+
+    def __init__(self) -> None:
+        self._counts = {"passed": 0, "failed": 0, "skipped": 0}
+        self._failed: list[dict[str, str]] = []
+        self._users: dict[str, set[str]] = {}
+        self._passed: set[str] = set()
+        self._causes: dict[str, str] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Take the meddlers out; their options and marks stay known."""
+        manager = session.config.pluginmanager
+        for name in MEDDLERS:
+            plugin = manager.get_plugin(name)
+            if plugin is not None:
+                manager.unregister(plugin)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Note whose cassettes there are, before anything is deselected."""
+        for item in items:
+            mark = item.get_closest_marker("cassette")
+            if mark is None:
+                continue
+            scopes = [each.kwargs["scope"] for each in item.iter_markers("cassette") if "scope" in each.kwargs]
+            scope = scopes[0] if scopes else "function"
+            kind = _NODES.get(scope)
+            node = next((each for each in item.iter_parents() if isinstance(each, kind)), item) if kind is not None else item
+            try:
+                path = wanted(node, scope, config).path
+            except RespoolError:
+                continue  # told by whoever opens it
+            self._users.setdefault(here().relative(path), set()).add(item.nodeid)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+        """Keep what kind of error it was: a report has only its text."""
+        if call.excinfo is not None:
+            self._causes[item.nodeid] = call.excinfo.type.__name__
+        return (yield)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count, and keep the first lines of what failed."""
+        if report.failed:
+            self._counts["failed"] += 1
+            cause = self._causes.get(report.nodeid, "")
+            self._failed.append({"test": report.nodeid, "when": report.when, "cause": cause, "message": _message(report)})
+            self._passed.discard(report.nodeid)
+        elif report.when == "call" and report.passed:
+            self._counts["passed"] += 1
+            self._passed.add(report.nodeid)
+        elif report.skipped:
+            self._counts["skipped"] += 1
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file that cannot be imported fails too."""
+        if report.failed:
+            self._counts["failed"] += 1
+            self._failed.append(
+                {"test": report.nodeid, "when": "collect", "cause": "", "message": _last_line(str(report.longrepr))}
+            )
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write the facts."""
+        idle = {path: sorted(tests - self._passed) for path, tests in self._users.items()}
+        here().close({
+            **self._counts, "exit": int(exitstatus), "failures": self._failed,
+            "idle": {path: tests for path, tests in idle.items() if tests},
+        })  # fmt: skip
+
+
+def _message(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return _first_line(crash.message) if crash is not None else _last_line(str(report.longrepr))
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def _last_line(text: str) -> str:
+    return _first_line("\n".join(reversed(text.splitlines())))

@@ -1,0 +1,92 @@
+"""Whether a recording may take the place of the old one: pure decisions over what the runs of its tests told.
+
+Accepted only if the tests passed, something was recorded, every error status was declared, nothing leaks, and the same
+tests pass again, offline, on what was recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from respool.batch.model import Kind
+from respool.phrases import counted
+
+NO_TESTS = 5  # pytest's exit code where nothing was collected, or everything deselected
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the old cassettes stay. `status` is the HTTP status behind it, `retry_after` the seconds that a host asked for;
+    without it a second try by itself is no use."""
+
+    kind: Kind
+    message: str
+    status: int | None = None
+    cassette: str | None = None
+    retry_after: float | None = None
+
+
+def of_recording(
+    code: int, facts: Mapping[str, Any] | None, interactions: int, leaks: Sequence[tuple[str, str]] = ()
+) -> Refusal | None:  # fmt: skip
+    """What the recording run, which ended with `code`, has against it; None if nothing.
+
+    `facts` are what the run wrote at its end (pytest_plugin/staged.py), None if it did not come to that; `interactions` how
+    many are on its tapes, `leaks` (cassette, what) what the leak check finds there.
+    """
+    if facts is None:
+        return Refusal(Kind.TESTS_FAILED, f"pytest ended with exit code {code} before it had begun; see the output")
+    if facts["stop"] is not None:
+        kind, what, after = facts["stop"]
+        status = next((answer[3] for answer in reversed(facts["unexpected"]) if answer[3]), None)
+        return Refusal(Kind(kind), what, 429 if kind == Kind.RATE_LIMITED else status, retry_after=after)
+    if code not in (0, NO_TESTS):
+        return _failed(code, facts)
+    if not interactions:
+        ran = f"{counted(facts['passed'], 'test')} passed, {facts['skipped']} skipped"
+        return Refusal(Kind.NOTHING_RECORDED, f"no request was recorded ({ran})")
+    if leaks:
+        cassette, what = leaks[0]
+        return Refusal(Kind.LEAK, f"{cassette}: {what}", cassette=cassette)
+    return None
+
+
+def of_replay(code: int, facts: Mapping[str, Any] | None) -> Refusal | None:
+    """What the offline run on the new recording has against it; None if nothing."""
+    if code == 0:
+        return None
+    if facts is None or not facts["failures"]:
+        return Refusal(Kind.NOT_REPLAYABLE, f"played back, pytest ended with exit code {code}; see the output")
+    return Refusal(Kind.NOT_REPLAYABLE, f"played back, {_told(facts)}")
+
+
+def _failed(code: int, facts: Mapping[str, Any]) -> Refusal:
+    """Why tests failed: the service said so, the recording was refused, or it is theirs."""
+    failures = facts["failures"]
+    for failure in failures:
+        if failure["cause"] == "SecretFound":
+            return Refusal(Kind.LEAK, _one(failure))
+    tests = {failure["test"] for failure in failures}
+    refused = any(failure["cause"] == "CassetteRefused" for failure in failures)
+    answers = [answer for answer in facts["unexpected"] if refused or answer[0] in tests]
+    for test, method, url, status in sorted(answers, key=lambda answer: not answer[3]):
+        where = f" in {test}" if test else ""
+        if not status:
+            return Refusal(Kind.UNAVAILABLE, f"{method} {url}: nothing came back{where}")
+        kind = Kind.UNAUTHORISED if status in (401, 403) else Kind.BAD_STATUS
+        return Refusal(kind, f"{method} {url} was answered with {status}{where}", status)
+    if not failures:
+        return Refusal(Kind.TESTS_FAILED, f"pytest ended with exit code {code}; see the output")
+    return Refusal(Kind.TESTS_FAILED, _told(facts))
+
+
+def _told(facts: Mapping[str, Any]) -> str:
+    failures = facts["failures"]
+    ran = facts["passed"] + facts["failed"]
+    return f"{len(failures)} of {counted(ran, 'test')} failed: {_one(failures[0])}"
+
+
+def _one(failure: Mapping[str, str]) -> str:
+    return f"{failure['test']}: {failure['message']}"

@@ -1,0 +1,23 @@
+"""What a new recording changes, told for review before it takes the place of the old one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from respool.cassette.drift import drift
+from respool.cassette.drift_report import as_data
+from respool.cassette.library import Library
+from respool.cassette.model import Cassette
+from respool.errors import CassetteError
+from respool.rerecord.settings import Settings
+
+
+def change(library: Library, name: str, new: Cassette, settings: Settings) -> dict[str, Any]:
+    """How the cassette `name` will differ, as JSON-ready data: "interactions", "summary" ("new, 3 calls", "1 call
+    changed", "no change"), and the whole report as `respool cassettes diff --json` has it."""
+    try:
+        old = library.load(library.path(name))
+    except CassetteError:  # none there, or none that can be read: whatever comes is new
+        old = None
+    found = drift(old, new, settings.volatile)
+    return {"interactions": len(new.interactions), "summary": found.summary(), "report": as_data(found)}

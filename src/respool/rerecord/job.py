@@ -1,0 +1,55 @@
+"""Re-recording as a job of the spool: its task, its items, and whether it goes on or begins anew."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+from respool.batch.declaration import Batch, Command, Mode, Task
+from respool.batch.model import Item, ItemState, Job
+from respool.batch.policy import Breaker, Retry
+from respool.batch.sources import Source, from_values
+from respool.rerecord.history import TASK
+from respool.rerecord.plan import Plan
+from respool.rerecord.settings import Settings
+
+OPEN = (ItemState.PENDING, ItemState.RUNNING)
+
+
+def task(settings: Settings, *, run: str, timeout: float, batch: Batch) -> Task:
+    """The task of every unit. `run` names this run of the job: what a killed unit had accepted is worth nothing in another.
+
+    A failure is not tried again by itself: it would cost the same calls once more. `respool rerecord --failures` does that.
+    """
+    argv = (
+        sys.executable, "-m", "respool.rerecord.unit", "--root", _plain(settings.root), "--run", run,
+        "--timeout", f"{timeout:g}",
+    )  # fmt: skip
+    return Task(
+        TASK, Mode.COMMAND, retry=Retry(attempts=1), breaker=Breaker(unauthorised=3, quota=3, unavailable=5),
+        max_pause=settings.max_pause, cache=False, batch=batch, command=Command(argv, cwd=_plain(settings.root)),
+    )  # fmt: skip
+
+
+def source(plan: Plan, prints: Mapping[str, str]) -> Source:
+    """The items of the plan, in its order; `prints` are the fingerprints of the keys, kept with the job."""
+    found = from_values({each.unit.key: each.unit.payload for each in plan.units}, name="test files")
+    found.about["keys"] = dict(prints)
+    return found
+
+
+def goes_on(job: Job | None, items: Iterable[Item], plan: Plan) -> bool:
+    """Whether an earlier run of this job stopped before its end, so that this one goes on with it."""
+    wanted = {each.unit.key for each in plan.units}
+    return job is not None and any(item.state in OPEN and item.key in wanted for item in items)
+
+
+def run_of(job: Job) -> str | None:
+    """The name of the run that the job was submitted for."""
+    argv: Sequence[str] = job.settings.get("command", {}).get("argv", [])
+    return argv[argv.index("--run") + 1] if "--run" in argv else None
+
+
+def _plain(path: object) -> str:
+    """A path as a template without placeholders."""
+    return str(path).replace("{", "{{").replace("}", "}}")

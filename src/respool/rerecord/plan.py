@@ -1,0 +1,174 @@
+"""From what was asked for to the units that are recorded, each with its reason. Nothing is run and nothing written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from respool.cassette import observed
+from respool.cassette.library import Library
+from respool.cassette.test_map import TestMap, scan
+from respool.clock import MICROSECONDS
+from respool.errors import CassetteError, NothingMatches, UsageError
+from respool.phrases import counted
+from respool.rerecord import selection
+from respool.rerecord.history import Ended
+from respool.rerecord.settings import TABLE, Settings
+from respool.rerecord.units import Unit, units
+
+Choice = Literal["priority", "all", "failures", "stale", "paths"]
+DAY = 86_400 * MICROSECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line selects: `paths` are relative to the root; with "failures" and "stale" they narrow it."""
+
+    choice: Choice
+    paths: tuple[str, ...] = ()
+
+    @property
+    def job(self) -> str:
+        """The name of the job: the same selection goes on where it stopped."""
+        option = f" --{self.choice}" if self.choice in ("all", "failures", "stale") else ""
+        return " ".join([f"rerecord{option}", *sorted(self.paths)])
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A unit, and why it is in the plan."""
+
+    unit: Unit
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be recorded, in order. `never_recorded` are tests without a cassette, `orphans` cassettes without a test."""
+
+    units: tuple[Planned, ...]
+    never_recorded: tuple[str, ...]
+    orphans: tuple[str, ...]
+    unread: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> int:
+        return sum(len(each.unit.files) for each in self.units)
+
+
+def survey(settings: Settings) -> TestMap:
+    """The map of the project's tests and cassettes: what they say, joined with what runs observed."""
+    seen = observed.read(settings.root / ".respool", settings.root)
+    paths = [Path(folder) for folder in settings.tests]
+    return scan(settings.root, paths, folder=settings.folder, test_files=settings.test_files, observed=seen)
+
+
+def make_plan(asked: Asked, settings: Settings, tests: TestMap, failed: Mapping[str, Ended], now: int) -> Plan:
+    """The plan. `failed` are the files whose own latest attempt failed, `now` is UTC microseconds.
+
+    Raises UsageError where a setting that the selection needs is missing, NothingMatches for one that fits nothing.
+    """
+    root = settings.root
+    entries = {_relative(file, root): entry for file, entry in tests.files.items()}
+    known = {file: {_relative(path, root) for path in entry.cassettes} for file, entry in entries.items()}
+    marked = sorted(file for file, entry in entries.items() if entry.marked or entry.cassettes)
+    chosen = _chosen(asked, settings, marked, known, failed, now)
+    # Only cassettes below the root can be recorded in staging.
+    inside = {file: {path for path in names if not path.startswith("../")} for file, names in known.items()}
+    planned = [
+        Planned(unit, next(chosen[file] for file in unit.files if file in chosen)) for unit in units(chosen, inside)
+    ]
+    return Plan(
+        tuple(planned), tuple(missing.test for missing in tests.missing),
+        tuple(_relative(path, root) for path in tests.orphans),
+        tuple(f"{_relative(each.file, root)}: {each.why}" for each in tests.unread),
+    )  # fmt: skip
+
+
+def _chosen(
+    asked: Asked, settings: Settings, marked: Sequence[str], known: Mapping[str, set[str]], failed: Mapping[str, Ended],
+    now: int,
+) -> dict[str, str]:  # fmt: skip
+    """File → reason, in order."""
+    narrowed = _named(asked.paths, settings, marked) if asked.paths else list(marked)
+    if not narrowed:
+        raise NothingMatches(
+            "no test file here names a cassette", where=", ".join(settings.tests),
+            why=f"looked for marks and calls in files named {', '.join(settings.test_files)}",
+            command=f"mark a test with @pytest.mark.cassette, or set tests in {TABLE}",
+        )  # fmt: skip
+    if asked.choice == "paths":
+        return dict.fromkeys(narrowed, "named")
+    if asked.choice == "all":
+        return {file: _priority(file, settings) or "all" for file in selection.prioritised(narrowed, settings.priority)}
+    if asked.choice == "failures":
+        ordered = selection.prioritised([file for file in failed if not asked.paths or file in narrowed], settings.priority)
+        return {file: f"failed: {failed[file].kind}" for file in ordered if (settings.root / file).is_file()}
+    if asked.choice == "stale":
+        if settings.refresh is None:
+            raise UsageError(
+                "it is not said when a cassette is stale", where=f"refresh in {TABLE}", command='set refresh = "30d"'
+            )
+        told = {file: _stale(known.get(file, set()), settings, now) for file in narrowed}
+        ordered = selection.prioritised([file for file, why in told.items() if why], settings.priority)
+        return {file: told[file] for file in ordered}
+    if not settings.priority:
+        raise selection.no_patterns()
+    ordered = selection.by_priority(narrowed, settings.priority)
+    if not ordered:
+        raise NothingMatches(
+            f"no test file fits {' or '.join(settings.priority)}", where=f"priority in {TABLE}",
+            why=f"{counted(len(narrowed), 'test file')} with cassettes, such as {narrowed[0]}",
+            command="respool rerecord --all",
+        )  # fmt: skip
+    return {file: _priority(file, settings) for file in ordered}
+
+
+def _named(paths: Sequence[str], settings: Settings, marked: Sequence[str]) -> list[str]:
+    """The files that the paths name: a file that is named itself counts even if nobody knows a cassette of it."""
+    itself = [path for path in paths if (settings.root / path).is_file()]
+    found, idle = selection.below({*marked, *itself}, paths)
+    if idle:
+        there = (settings.root / idle[0]).exists()
+        raise NothingMatches(
+            f"no test file in {idle[0]!r} names a cassette" if there else f"there is no {idle[0]!r}",
+            where=str(settings.root), command="respool rerecord --all --dry-run",
+        )  # fmt: skip
+    return found
+
+
+def _priority(file: str, settings: Settings) -> str:
+    return next((f"priority {pattern}" for pattern in settings.priority if selection.matches(pattern, file)), "")
+
+
+def _stale(cassettes: set[str], settings: Settings, now: int) -> str:
+    """Why a file's cassettes are stale; "" if they are not."""
+    ages = []
+    for name in sorted(cassettes):
+        path = settings.root / name
+        if not path.is_file():
+            if "*" not in name:
+                return f"never recorded: {name}"
+            continue
+        try:
+            tape = Library(path.parent).load(path)
+        except CassetteError:
+            return f"cannot be read: {name}"
+        at = min([each.at for each in tape.interactions if each.at] or [tape.at or 0]) or path.stat().st_mtime_ns // 1000
+        ages.append((now - at, name))
+    age, name = max(ages, default=(0, ""))
+    if settings.refresh is None or age <= settings.refresh * MICROSECONDS:
+        return ""
+    return f"stale: {name} was recorded {age // DAY} days ago"
+
+
+def _relative(path: Path, root: Path) -> str:
+    return os.path.relpath(path, root).replace(os.sep, "/")
+
+
+def narrowed(asked: Asked, here: Path, root: Path) -> Asked:
+    """The same with paths as typed in the folder `here`, made relative to the root."""
+    return replace(asked, paths=tuple(_relative(here / path, root) for path in asked.paths))

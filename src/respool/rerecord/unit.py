@@ -1,0 +1,196 @@
+"""The program that records one unit again: `python -m respool.rerecord.unit --root DIR --run STAMP --timeout SECONDS`.
+
+It runs as an item of a job (RESPOOL_PAYLOAD, RESPOOL_VERDICT). The tests record into a staging folder; what is accepted
+there (acceptance.py) is swapped in; everything else leaves the cassettes as they are, and says why. Killed at any moment,
+it can simply run again: what was accepted in the same run of the job is swapped in without a second recording.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from respool.batch.model import Kind
+from respool.canonical import digest
+from respool.cassette import leaks
+from respool.cassette.library import Library
+from respool.cassette.model import Cassette
+from respool.cassette.staging import PACE_VARIABLE, VARIABLE, Orders
+from respool.errors import CassetteError, RespoolError
+from respool.files import FileLock, private_folder, remove_tree, write_atomic
+from respool.rerecord import acceptance, programs
+from respool.rerecord.acceptance import Refusal
+from respool.rerecord.changes import change
+from respool.rerecord.history import FACTS
+from respool.rerecord.settings import Settings, load_settings
+
+ACCEPTED = "accepted.json"
+BUSY = 5.0  # seconds after which a unit is tried again that another process is recording
+
+
+class TooLong(Exception):
+    """The unit's time is used up."""
+
+
+@dataclass(slots=True)
+class Unit:
+    """One try of a unit. `run` names the run of the job, `attempt` is the attempt's folder."""
+
+    settings: Settings
+    files: tuple[str, ...]
+    run: str
+    timeout: float
+    attempt: Path
+    commands: list[str]
+
+    def record(self) -> dict[str, Any]:
+        """Record, judge, swap; the verdict in the form of batch/workers/verdict.py."""
+        library = Library(self.settings.root)
+        library.recover()  # before anything in staging is touched: a swap that was begun ends from there
+        base = library.staging(f"rerecord-{digest(*self.files)[:16]}").folder
+        private_folder(base.parent)
+        lock = FileLock(base.with_suffix(".lock"))
+        if not lock.acquire():
+            return {"outcome": "later", "after": BUSY, "reason": "another process records these test files"}
+        try:
+            found = self._accepted_before(base) or self._recorded(base)
+            if isinstance(found, Refusal):
+                return self._refused(found)
+            self._swap(library, base, found["cassettes"])
+            return {"outcome": "done", "result": {**found, "commands": self.commands}}
+        except TooLong:
+            return self._refused(Refusal(Kind.TIMEOUT, f"still running after {self.timeout:g} s{self._waits(base)}; ended"))
+        finally:
+            lock.release()
+
+    def _accepted_before(self, base: Path) -> dict[str, Any] | None:
+        """What an earlier try of the same run had accepted, but died before it could tell."""
+        try:
+            told = json.loads((base / ACCEPTED).read_bytes())
+        except (OSError, ValueError):
+            return None
+        found: dict[str, Any] = told["found"]
+        return found if (told["run"], tuple(told["files"])) == (self.run, self.files) else None
+
+    def _recorded(self, base: Path) -> dict[str, Any] | Refusal:
+        remove_tree(base)
+        tapes = private_folder(base / "tapes")
+        code, facts = self._tests(base, records=True)
+        staged = Library(tapes)
+        found = {name: staged.load(name) for name in staged.list()}
+        interactions = sum(len(cassette.interactions) for cassette in found.values())
+        refusal = acceptance.of_recording(code, facts, interactions, _leaks(found))
+        if refusal is not None or facts is None:
+            return refusal or Refusal(Kind.TESTS_FAILED, "pytest told nothing")
+        code, replayed = self._tests(base, records=False)
+        refusal = acceptance.of_replay(code, replayed)
+        if refusal is not None:
+            return refusal
+        idle = {name: facts["idle"][name] for name in found if name in facts["idle"]}
+        if len(idle) == len(found):
+            tests = ", ".join(sorted({test for each in idle.values() for test in each})[:3])
+            return Refusal(Kind.NOTHING_RECORDED, f"what was recorded is shared with tests that did not run: {tests}")
+        library = Library(self.settings.root)
+        told = {
+            "cassettes": {
+                name: change(library, name, tape, self.settings) for name, tape in found.items() if name not in idle
+            },
+            "kept": idle, "calls": facts["calls"], "waited": facts["waited"],
+        }  # fmt: skip
+        write_atomic(base / ACCEPTED, json.dumps({"run": self.run, "files": self.files, "found": told}))
+        return told
+
+    def _swap(self, library: Library, base: Path, names: Mapping[str, Any]) -> None:
+        staged = Library(base / "tapes")
+        waiting = [name for name in names if not _same(staged.path(name), library.path(name))]
+        if waiting:  # else this was done before this process, and the previous ones must not be overwritten by these
+            library.swap(staged, waiting)
+
+    def _tests(self, base: Path, *, records: bool) -> tuple[int, dict[str, Any] | None]:
+        """Run the tests in staging; their exit code, and what they told of themselves."""
+        word, settings = "record" if records else "replay", self.settings
+        facts, orders = base / f"{word}-facts.json", base / f"{word}.json"
+        pace = os.environ.get(PACE_VARIABLE) or str(settings.root / ".respool" / "pace")
+        Orders(
+            str(settings.root), str(base / "tapes"), records, str(facts), str(base / "waited"), pace, dict(settings.limits),
+            settings.transient, settings.allow_status, settings.max_pause,
+        ).write(orders)  # fmt: skip
+        command = programs.pytest_command(self.files, base / "cache")
+        self.commands.append(f"{VARIABLE}={orders} {shlex.join(command)}")
+        _say(f"$ {self.commands[-1]}")
+        env = programs.environment(**{VARIABLE: str(orders), PACE_VARIABLE: pace})
+        code = programs.run_tests(command, env, settings.root, lambda: self.timeout + _seconds(base / "waited"))
+        if code is None:
+            raise TooLong
+        try:
+            return code, json.loads(facts.read_bytes())
+        except (OSError, ValueError):
+            return code, None
+
+    def _waits(self, base: Path) -> str:
+        waited = _seconds(base / "waited")
+        return f", not counting {waited:.0f} s of waiting for its hosts" if waited else ""
+
+    def _refused(self, refusal: Refusal) -> dict[str, Any]:
+        root = str(self.settings.root) + os.sep
+        message = refusal.message.replace(root, "")
+        write_atomic(
+            private_folder(self.attempt / "files") / FACTS,
+            json.dumps({"status": refusal.status, "cassette": refusal.cassette, "commands": self.commands}), durable=False,
+        )  # fmt: skip
+        return {
+            "outcome": "failed", "kind": refusal.kind, "message": message, "retry_after": refusal.retry_after,
+            "final": refusal.retry_after is None, "detail": "\n".join(f"$ {command}" for command in self.commands),
+        }  # fmt: skip
+
+
+def _say(text: str) -> None:
+    """To our output, which is kept with the attempt."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _leaks(found: Mapping[str, Cassette]) -> list[tuple[str, str]]:
+    return [(name, str(leak)) for name, cassette in found.items() for leak in leaks.check(cassette)]
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.is_file() and one.read_bytes() == other.read_bytes()
+
+
+def _seconds(path: Path) -> float:
+    try:
+        return float(path.read_text("ascii"))
+    except (OSError, ValueError):
+        return 0.0
+
+
+def main(arguments: list[str]) -> int:
+    """Run the program; 0 if the cassettes were replaced."""
+    parser = argparse.ArgumentParser(prog="respool.rerecord.unit")
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--timeout", type=float, required=True)
+    given = parser.parse_args(arguments)
+    payload = Path(os.environ["RESPOOL_PAYLOAD"])
+    files = tuple(json.loads(payload.read_bytes())["files"])
+    try:
+        unit = Unit(load_settings(given.root), files, given.run, given.timeout, payload.parent, [])
+        verdict = unit.record()
+    except RespoolError as error:
+        kind = Kind.LEAK if isinstance(error, CassetteError) and "secret" in error.what else Kind.INVALID
+        verdict = {"outcome": "failed", "kind": kind, "message": error.what, "final": True, "detail": str(error)}
+    write_atomic(Path(os.environ["RESPOOL_VERDICT"]), json.dumps(verdict), durable=False)
+    _say(json.dumps(verdict, indent=2))
+    return 0 if verdict["outcome"] == "done" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
