@@ -49,10 +49,22 @@ def _rerecord() -> click.Command:
     return rerecord
 
 
+def _cluster() -> click.Command:
+    from respool.cli.cluster import cluster
+
+    return cluster
+
+
 def _doctor() -> click.Command:
     from respool.cli.doctor import doctor
 
     return doctor
+
+
+def _serve() -> click.Command:
+    from respool.cli.serve import serve
+
+    return serve
 
 
 def _completion() -> click.Command:
@@ -69,7 +81,9 @@ def _completion() -> click.Command:
         "jobs": Lazy(_jobs, "Look at jobs and items; retry, cancel, watch, prune."),
         "cassettes": Lazy(_cassettes, "Look after the cassettes that tests play from."),
         "rerecord": Lazy(_rerecord, "Record the cassettes of a test suite again, in parallel."),
+        "cluster": Lazy(_cluster, "Find clusters in networks and tables, and what they are made of."),
         "doctor": Lazy(_doctor, "Find what is wrong with a spool, and mend it."),
+        "serve": Lazy(_serve, "Serve an HTTP API and a page over the jobs, and run what is due."),
         "completion": Lazy(_completion, "Print the completion script for a shell."),
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},

@@ -13,6 +13,7 @@ from respool.errors import UsageError
 
 CLUSTER_COLUMNS = ("cluster", "cluster_id", "module", "community", "group", "gs_cluster", "query")
 _SPLIT = re.compile(r"[;/,|]\s*")
+_GPROFILER_SIZES = ("intersection_size", "term_size", "query_size", "effective_domain_size")
 _PAIR = re.compile(r"(\d+)/(\d+)")
 Cells = dict[str, str]
 
@@ -38,6 +39,7 @@ LAYOUTS = (
     Layout("Enrichr", "term", "term", None, "p-value", "adjusted p-value", "genes"),
     Layout("clusterProfiler", "id", "description", None, "pvalue", "p.adjust", "geneid"),
 )
+_PROGRAMS = "exports of g:Profiler, Enrichr, gseapy and clusterProfiler"
 _OTHERWISE = {"adjusted.p.value": "adjusted p-value", "p.value": "p-value"}  # as R writes them
 
 
@@ -61,7 +63,7 @@ def read_enrichment(path: Path) -> EnrichmentTable:
     if layout is None:
         raise UsageError(
             f"{text.name} is no enrichment table that is known here", where=rows.where(0),
-            why=f"it has the columns {listed(rows.cells[0])}; known are exports of g:Profiler, Enrichr, gseapy, clusterProfiler",
+            why=f"it has the columns {listed(rows.cells[0])}; known are {_PROGRAMS}",
         )  # fmt: skip
     column = next((name for name in CLUSTER_COLUMNS if name in header), None)
     terms = []
@@ -84,9 +86,11 @@ def _term(layout: Layout, cells: Cells, rows: Rows, row: int) -> Term:
     one_title = layout.id == layout.name
     name, stable = named(cells[layout.id]) if one_title else (cells.get(layout.name, ""), cells[layout.id])
     source = cells.get(layout.source, "") if layout.source is not None else ""
-    hits, set_size, cluster, background = _sizes(cells)
-    fold = (hits / cluster) / (set_size / background) if hits and set_size and cluster and background else None
-    return Term(stable, name or stable, source or layout.program, p, q, tuple(sorted(genes)), set_size, cluster, background, fold)
+    hits, in_set, in_cluster, in_all = _sizes(cells)
+    fold = (hits / in_cluster) / (in_set / in_all) if hits and in_set and in_cluster and in_all else None
+    return Term(
+        stable, name or stable, source or layout.program, p, q, tuple(sorted(genes)), in_set, in_cluster, in_all, fold
+    )  # fmt: skip
 
 
 def _sizes(cells: Cells) -> tuple[int | None, int | None, int | None, int | None]:
@@ -96,6 +100,6 @@ def _sizes(cells: Cells) -> tuple[int | None, int | None, int | None, int | None
     if pair := _PAIR.fullmatch(cells.get("generatio", "")):  # clusterProfiler: of the cluster, and of the background
         whole = _PAIR.fullmatch(cells.get("bgratio", ""))
         return int(pair[1]), int(whole[1]) if whole else None, int(pair[2]), int(whole[2]) if whole else None
-    told = [number_of(cells.get(name, "")) for name in ("intersection_size", "term_size", "query_size", "effective_domain_size")]
+    told = [number_of(cells.get(name, "")) for name in _GPROFILER_SIZES]
     overlap, set_size, cluster, background = (int(size) if size is not None else None for size in told)
     return overlap, set_size, cluster, background

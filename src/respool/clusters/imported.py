@@ -94,7 +94,7 @@ def _share_out(table: EnrichmentTable, groups: Groups, terms: dict[str, list[Ter
         Notice("term_unusable", f"terms of {counted(len(strangers), 'cluster')} in {name} that are no clusters here, or too "
                "small ones", len(strangers), tuple(sorted(strangers))),
         Notice("term_weak", f"{counted(weak, 'term')} of {name} with an adjusted p above {alpha:g} left out", weak),
-        Notice("no_overlap", f"{counted(nameless, 'term')} of {name} without genes of the cluster (column {column!r})", nameless),
+        Notice("no_overlap", f"{counted(nameless, 'term')} of {name} without genes of the cluster in {column!r}", nameless),
     )  # fmt: skip
     return [notice for notice in found if notice.count]
 
