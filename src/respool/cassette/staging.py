@@ -107,6 +107,11 @@ class Staging:
         answers = [each.response for each in tape.interactions]
         return frozenset(each.status for each in answers if not isinstance(each, Failure) and each.status >= 400)
 
+    def original(self, path: str | os.PathLike[str]) -> Path:
+        """The place of a cassette that was used in staging; any other path as it is."""
+        whole = Path(os.path.abspath(path))
+        return self.root / whole.relative_to(self.folder) if whole.is_relative_to(self.folder) else whole
+
     def relative(self, path: Path) -> str:
         """A path below the root, in the form of `uses`."""
         return os.path.relpath(path, self.root).replace(os.sep, "/")

@@ -27,7 +27,7 @@ from respool.config import load_project, parse_duration
 from respool.errors import JobNotFound, UsageError
 from respool.phrases import counted
 from respool.rerecord import history, preflight, report
-from respool.rerecord.job import goes_on, run_of, source, task
+from respool.rerecord.job import OPEN, clear_staging, goes_on, run_of, source, task
 from respool.rerecord.plan import Asked, Choice, Plan, make_plan, narrowed, survey
 from respool.rerecord.settings import load_settings
 
@@ -157,8 +157,9 @@ class _Rerecord:
         self._export(spool.database())
         results = handle.results()
         self._close(job, ran.now.get(job.id, {}), handle, ran.seconds, None if paused is None else paused.reason)
-        for line in report.drift_lines({key: results[key] for key in results if key in waiting}):
-            say(f"  changed  {line}")
+        self._changes({key: results[key] for key in results if key in waiting})
+        if not any(job.counts.get(state, 0) for state in OPEN):
+            clear_staging(Library(self.settings.root))
         if ran.signal is not None or paused is not None:
             say("the same command again goes on where it stopped")
         return self._told_as_json(handle, results, code, ran.seconds)
@@ -182,6 +183,14 @@ class _Rerecord:
         if failures:
             say(f"  why, in full: respool jobs items {job.id} --state failed{there}; also in .respool/{report.FAILURES}")
             say(f"{report.AGAIN}{there}")
+
+    def _changes(self, results: dict[str, Any]) -> None:
+        lines = list(report.drift_lines(results))
+        for line in lines[:SHOWN]:
+            say(f"  {line}")
+        if lines:
+            more = f"and {len(lines) - SHOWN} more; " if len(lines) > SHOWN else ""
+            say(f"  {more}what changed, in full: respool cassettes diff PATH; to go back: respool cassettes restore PATH")
 
     def _export(self, database: Database) -> None:
         state = Library(self.settings.root).state()

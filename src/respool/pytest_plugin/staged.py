@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from respool.cassette import observed
 from respool.cassette.staging import here
 from respool.errors import RespoolError
 from respool.pytest_plugin.marks import wanted
@@ -84,9 +85,12 @@ class Staged:
                 {"test": report.nodeid, "when": "collect", "cause": "", "message": _last_line(str(report.longrepr))}
             )
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the facts."""
+        """Write the facts, before anybody writes down which cassettes were opened: they are known by their own paths."""
+        observed.NOTES[:] = [
+            note._replace(path=str(here().original(note.path)), unplayed=()) for note in observed.NOTES
+        ]  # fmt: skip
         idle = {path: sorted(tests - self._passed) for path, tests in self._users.items()}
         here().close({
             **self._counts, "exit": int(exitstatus), "failures": self._failed,

@@ -9,7 +9,9 @@ from respool.batch.declaration import Batch, Command, Mode, Task
 from respool.batch.model import Item, ItemState, Job
 from respool.batch.policy import Breaker, Retry
 from respool.batch.sources import Source, from_values
-from respool.rerecord.history import TASK
+from respool.cassette.library import Library
+from respool.files import FileLock, remove_tree
+from respool.rerecord.history import STAGING, TASK
 from respool.rerecord.plan import Plan
 from respool.rerecord.settings import Settings
 
@@ -48,6 +50,16 @@ def run_of(job: Job) -> str | None:
     """The name of the run that the job was submitted for."""
     argv: Sequence[str] = job.settings.get("command", {}).get("argv", [])
     return argv[argv.index("--run") + 1] if "--run" in argv else None
+
+
+def clear_staging(library: Library) -> None:
+    """Remove what units left in staging; not what another process is recording."""
+    for lock in library.staging(f"{STAGING}-none").folder.parent.glob(f"{STAGING}-*.lock"):
+        own = FileLock(lock)
+        if own.acquire():
+            remove_tree(lock.with_suffix(""))
+            lock.unlink(missing_ok=True)
+            own.release()
 
 
 def _plain(path: object) -> str:

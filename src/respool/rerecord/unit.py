@@ -28,7 +28,7 @@ from respool.files import FileLock, private_folder, remove_tree, write_atomic
 from respool.rerecord import acceptance, programs
 from respool.rerecord.acceptance import Refusal
 from respool.rerecord.changes import change
-from respool.rerecord.history import FACTS
+from respool.rerecord.history import FACTS, STAGING
 from respool.rerecord.settings import Settings, load_settings
 
 ACCEPTED = "accepted.json"
@@ -54,17 +54,24 @@ class Unit:
         """Record, judge, swap; the verdict in the form of batch/workers/verdict.py."""
         library = Library(self.settings.root)
         library.recover()  # before anything in staging is touched: a swap that was begun ends from there
-        base = library.staging(f"rerecord-{digest(*self.files)[:16]}").folder
+        base = library.staging(f"{STAGING}-{digest(*self.files)[:16]}").folder
         private_folder(base.parent)
         lock = FileLock(base.with_suffix(".lock"))
         if not lock.acquire():
             return {"outcome": "later", "after": BUSY, "reason": "another process records these test files"}
         try:
-            found = self._accepted_before(base) or self._recorded(base)
-            if isinstance(found, Refusal):
-                return self._refused(found)
-            self._swap(library, base, found["cassettes"])
-            return {"outcome": "done", "result": {**found, "commands": self.commands}}
+            told = self._accepted_before(base)
+            if told is None:
+                found = self._recorded(base)
+                if isinstance(found, Refusal):
+                    remove_tree(base)
+                    return self._refused(found)
+                told = self._note(base, found, swapped=False)
+            if not told["swapped"]:
+                self._swap(library, base, told["found"]["cassettes"])
+                self._note(base, told["found"], swapped=True)
+            remove_tree(base / "tapes")
+            return {"outcome": "done", "result": {**told["found"], "commands": self.commands}}
         except TooLong:
             return self._refused(Refusal(Kind.TIMEOUT, f"still running after {self.timeout:g} s{self._waits(base)}; ended"))
         finally:
@@ -76,8 +83,14 @@ class Unit:
             told = json.loads((base / ACCEPTED).read_bytes())
         except (OSError, ValueError):
             return None
-        found: dict[str, Any] = told["found"]
+        found: dict[str, Any] = told
         return found if (told["run"], tuple(told["files"])) == (self.run, self.files) else None
+
+    def _note(self, base: Path, found: dict[str, Any], *, swapped: bool) -> dict[str, Any]:
+        """Write down how far this unit has come, for the try after this one."""
+        told = {"run": self.run, "files": self.files, "swapped": swapped, "found": found}
+        write_atomic(base / ACCEPTED, json.dumps(told))
+        return told
 
     def _recorded(self, base: Path) -> dict[str, Any] | Refusal:
         remove_tree(base)
@@ -98,14 +111,12 @@ class Unit:
             tests = ", ".join(sorted({test for each in idle.values() for test in each})[:3])
             return Refusal(Kind.NOTHING_RECORDED, f"what was recorded is shared with tests that did not run: {tests}")
         library = Library(self.settings.root)
-        told = {
+        return {
             "cassettes": {
                 name: change(library, name, tape, self.settings) for name, tape in found.items() if name not in idle
             },
             "kept": idle, "calls": facts["calls"], "waited": facts["waited"],
         }  # fmt: skip
-        write_atomic(base / ACCEPTED, json.dumps({"run": self.run, "files": self.files, "found": told}))
-        return told
 
     def _swap(self, library: Library, base: Path, names: Mapping[str, Any]) -> None:
         staged = Library(base / "tapes")
@@ -188,7 +199,7 @@ def main(arguments: list[str]) -> int:
         kind = Kind.LEAK if isinstance(error, CassetteError) and "secret" in error.what else Kind.INVALID
         verdict = {"outcome": "failed", "kind": kind, "message": error.what, "final": True, "detail": str(error)}
     write_atomic(Path(os.environ["RESPOOL_VERDICT"]), json.dumps(verdict), durable=False)
-    _say(json.dumps(verdict, indent=2))
+    _say(f"{verdict['outcome']}: {verdict.get('message') or ', '.join(verdict.get('result', {}).get('cassettes', ()))}")
     return 0 if verdict["outcome"] == "done" else 1
 
 
