@@ -45,6 +45,14 @@ class Context:
         """The same text for every try of this item with this payload, for services that refuse to do a thing twice."""
         return f"{self._spool_id}:{self._attempt.item}:{self._attempt.fingerprint[:12]}"
 
+    @property
+    def earlier(self) -> list[Path]:
+        """The `folder` of each earlier try of this item that left one, the first try's first. It may have had another
+        payload."""
+        item = self._folder.name.rpartition("-")[0]
+        tries = (self._folder.with_name(f"{item}-{number}") / FILES for number in range(1, self.attempt))
+        return [folder for folder in tries if folder.is_dir()]
+
     def note(self, text: str) -> None:
         """Say how far this try is. The live view shows the last note, and so do `jobs watch` and `jobs items`, half a
         second late; it is kept nowhere."""
