@@ -1,0 +1,144 @@
+"""Re-recording against its bound: no schedule is faster than the longest file, the sum over the workers, or the limit.
+
+The suite waits for its service most of the time: FILES test files of CALLS calls with WAIT seconds each, recorded by real
+pytest processes against a real API (tests/rerecord_suite/gene_api.py).
+"""
+
+# ruff: noqa: T201 - a program of its own, that talks to whoever started it
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from bench import contest, machine
+from bench.figures import Broken, Json
+from bench.report import on, table, targets, write
+from bench.respool_cli import row
+from bench.rounds import progress
+
+BEGIN, END = "<!-- bench: rerecord, generated, do not edit -->", "<!-- bench: rerecord, end -->"
+FILES, CALLS, WAIT = 16, 8, 1.2
+LIMITED = ("40/10s", 4.0)  # a rate as a setting, and in calls per second
+LEAST = 0.85  # of the bound
+KEY = "right-key-of-the-gene-api"
+TEST = """
+import json
+
+import pytest
+import urllib3
+
+
+@pytest.mark.cassette
+def test_partners():
+    for number in range({calls}):
+        url = "{base}/wait/BRCA1?seconds={wait}&number=%d" % number
+        answer = urllib3.request("GET", url, headers={{"X-Api-Key": "{key}"}}, timeout=60)
+        assert json.loads(answer.data)["generation"] == 1
+"""
+
+
+def run(quick: bool, page: Path, results: Path) -> bool:
+    """Measure, print, and (unless `quick`) write; whether every target was met."""
+    begin = time.perf_counter()
+    files, workers = (8, (8,)) if quick else (FILES, (1, 2, 4, 8))
+    found: Json = {"machine": machine.describe(contest.ROOT, ("respool", "pytest", "urllib3"))}
+    found["options"] = {"rounds": 1, "workers": workers[-1]}
+    progress(f"re-recording {files} files of {CALLS} calls of {WAIT} s")
+    found["runs"] = [measured(files, many, WAIT) for many in workers]
+    found["runs"].append(measured(files, workers[-1], WAIT, limited=True))
+    found["bare"] = measured(files, 1, 0.0)
+    found["seconds"] = round(time.perf_counter() - begin)
+    found["machine"]["load_after"] = machine.load()
+    rows = [_row(each) for each in found["runs"]]
+    print(text := markdown(found, rows))
+    if not quick:
+        results.parent.mkdir(exist_ok=True)
+        results.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write(page, text, BEGIN, END)
+    return all(each["ok"] for each in rows)
+
+
+def measured(files: int, workers: int, wait: float, *, limited: bool = False) -> Json:
+    """One recording of a fresh suite: its wall time, the bound, and the CPU time of everything that it started.
+
+    Raises Broken if it does not succeed.
+    """
+    with contest.scratch() as folder:
+        api = subprocess.Popen(
+            [sys.executable, str(contest.ROOT / "tests" / "rerecord_suite" / "gene_api.py"), "0", str(folder / "log")],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            assert api.stdout is not None
+            host = f"127.0.0.1:{int(api.stdout.readline())}"
+            _write_suite(folder, host, files, wait, LIMITED[0] if limited else None)
+            seconds, cpu = _recorded(folder, workers)
+        finally:
+            api.kill()
+            api.communicate()
+    bounds = {"longest file": CALLS * wait, "sum / workers": files * CALLS * wait / workers}
+    if limited:
+        bounds["calls / limit"] = files * CALLS / LIMITED[1]
+    progress(f"  {workers} workers{', limited' if limited else ''}: {seconds:.1f} s, bound {max(bounds.values()):.1f} s")
+    return {"files": files, "workers": workers, "limited": limited, "seconds": seconds, "cpu": cpu, "bounds": bounds}
+
+
+def _write_suite(folder: Path, host: str, files: int, wait: float, limit: str | None) -> None:
+    (folder / "tests").mkdir()
+    limits = f'[tool.respool.rerecord]\nlimits = {{ "{host}" = "{limit}" }}\n' if limit else ""
+    (folder / "pyproject.toml").write_text(f'[project]\nname = "suite"\nversion = "0"\n{limits}', encoding="utf-8")
+    test = TEST.format(calls=CALLS, base=f"http://{host}", wait=wait, key=KEY)
+    for number in range(files):
+        (folder / "tests" / f"test_{number:02}.py").write_text(test, encoding="utf-8")
+
+
+def _recorded(folder: Path, workers: int) -> tuple[float, float]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    program = str(Path(sys.executable).parent / "respool")
+    begin, used = time.perf_counter(), _cpu()
+    ended = subprocess.run(
+        [program, "rerecord", "--all", "--workers", str(workers), "--delay", "0", "--no-tui"],
+        cwd=folder, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=contest.DEADLINE,
+        check=False,
+    )  # fmt: skip
+    seconds = time.perf_counter() - begin
+    if ended.returncode != 0:
+        raise Broken(ended.stderr.strip()[-1000:])
+    return seconds, _cpu() - used
+
+
+def _cpu() -> float:
+    """CPU seconds of the processes that ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _row(run: Json) -> Json:
+    bound = max(run["bounds"].values())
+    which = max(run["bounds"], key=run["bounds"].__getitem__)
+    share = bound / run["seconds"]
+    limit = f", limit {LIMITED[0]}" if run["limited"] else ""
+    told = f"{run['seconds']:.1f} s; bound {bound:.1f} s ({which}), CPU {run['cpu']:.1f} s"
+    return row(f"{run['workers']} workers{limit}: of the bound", "≥ 85 %", share * 100, "%", share >= LEAST, told)
+
+
+def markdown(found: Json, rows: list[Json]) -> str:
+    """The report as Markdown."""
+    bare = found["bare"]
+    per_file = [
+        ["by the clock", f"{bare['seconds'] / bare['files']:.2f} s"], ["of the CPU", f"{bare['cpu'] / bare['files']:.2f} s"],
+    ]  # fmt: skip
+    return "\n".join([
+        "# Re-recording\n",
+        f"{found['runs'][0]['files']} test files of {CALLS} calls, each answered after {WAIT:g} s; the bound is the longest "
+        "file, the sum over the workers, or the calls over the limit, whichever is most.\n",
+        on(found["machine"], found["options"], found["seconds"]), targets(rows),
+        "## What a test file costs that waits for nothing\n",
+        "Three starts of Python (the unit, pytest to record, pytest to play), one file after the other.\n",
+        table(["", "per file"], per_file),
+    ])  # fmt: skip
