@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,9 +14,9 @@ from respool.cassette.model import Cassette
 from respool.cli.exits import Exit
 from respool.cli.options import FOR_MACHINES, option
 from respool.cli.talk import put, put_json, say
-from respool.config import load_table
 from respool.errors import CassetteError, CassetteMissing, UsageError
 from respool.phrases import counted, printable
+from respool.rerecord.settings import load_settings
 
 
 @click.command("diff")
@@ -37,7 +36,7 @@ def diff(old: Path, new: Path | None, ignored: tuple[str, ...], page: Path | Non
       respool cassettes diff tests/cassettes
       respool cassettes diff old.json new.json --html drift.html
     """
-    volatile = [*declared_volatile(old), *ignored]
+    volatile = [*load_settings(old if old.is_dir() else old.parent).volatile, *ignored]
     compared: dict[str, Drift] = {}
     errors: dict[str, CassetteError] = {}
     for name, was, now in _pairs(old, new):
@@ -48,7 +47,7 @@ def diff(old: Path, new: Path | None, ignored: tuple[str, ...], page: Path | Non
                 raise
             errors[name] = error
     if page is not None:
-        _write_page(page, old, new, compared, errors)
+        put_page(page, _page(old, new, compared, errors))
     if as_json:
         put_json({
             "cassettes": [{"name": name or str(new or old), **as_data(each)} for name, each in compared.items()],
@@ -58,18 +57,6 @@ def diff(old: Path, new: Path | None, ignored: tuple[str, ...], page: Path | Non
     else:
         _tell(compared, errors)
     return int(Exit.FAILED if errors or any(compared.values()) else Exit.DONE)
-
-
-def declared_volatile(start: Path) -> list[str]:
-    """The paths that the project's settings declare volatile. Raises UsageError, with the file, for what is no list."""
-    file, table = load_table("rerecord", start if start.is_dir() else start.parent)
-    paths = table.get("volatile", [])
-    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
-        raise UsageError(
-            f"volatile in [tool.respool.rerecord] must be a list of JSON paths, not {paths!r}", where=str(file),
-            why='it names fields whose values always change: volatile = ["$.generated_at"]',
-        )  # fmt: skip
-    return paths
 
 
 def _pairs(old: Path, new: Path | None) -> Iterator[tuple[str, Path | None, Path | None]]:
@@ -123,17 +110,20 @@ def _tell(compared: dict[str, Drift], errors: dict[str, CassetteError]) -> None:
         say(f"always changed, and could count for nothing in [tool.respool.rerecord]:\n  {proposed}")
 
 
-def _write_page(
-    page: Path, old: Path, new: Path | None, compared: dict[str, Drift], errors: dict[str, CassetteError]
-) -> None:  # fmt: skip
-    from respool.cassette import drift_page
+def put_page(page: Path, text: str) -> None:
+    """Write a page, and say so. Raises UsageError if it cannot be written."""
     from respool.files import write_atomic
 
-    entries: list[Any] = [drift_page.Entry(name or str(new or old), each) for name, each in compared.items()]
-    entries += [drift_page.Entry(name, None, error.what) for name, error in errors.items()]
-    title = f"What changed in {old}" if new is None else f"What changed from {old} to {new}"
     try:
-        write_atomic(page, drift_page.page(title, entries), mode=0o644)
+        write_atomic(page, text, mode=0o644)
     except OSError as error:
         raise UsageError(f"the page {str(page)!r} cannot be written: {error.strerror}") from None
     say(f"written: {page}")
+
+
+def _page(old: Path, new: Path | None, compared: dict[str, Drift], errors: dict[str, CassetteError]) -> str:
+    from respool.cassette.drift_page import Entry, page
+
+    entries = [Entry(name or str(new or old), each) for name, each in compared.items()]
+    entries += [Entry(name, None, error.what) for name, error in errors.items()]
+    return page(f"What changed in {old}" if new is None else f"What changed from {old} to {new}", entries)

@@ -18,6 +18,7 @@ from respool.batch.store.connection import Database
 from respool.batch.store.intake import Wishes
 from respool.cassette.library import Library
 from respool.cli import options
+from respool.cli.cassettes_diff import put_page
 from respool.cli.exits import Exit, exit_of_jobs, exit_of_signal
 from respool.cli.options import option, together
 from respool.cli.run import busy, view_for
@@ -26,7 +27,7 @@ from respool.clock import SYSTEM, rfc3339
 from respool.config import load_project, parse_duration
 from respool.errors import JobNotFound, UsageError
 from respool.phrases import counted
-from respool.rerecord import history, preflight, report
+from respool.rerecord import history, preflight, report, review_page
 from respool.rerecord.job import OPEN, clear_staging, goes_on, run_of, source, task
 from respool.rerecord.plan import Asked, Choice, Plan, make_plan, narrowed, survey
 from respool.rerecord.settings import load_settings
@@ -48,6 +49,8 @@ SHOWN = 20  # failures that are told by name; `respool jobs items` has them all
     option("--dry-run", is_flag=True, help="Say what would be recorded, and why; write nothing."),
     option("--grace", metavar="DUR", envvar="RESPOOL_GRACE", help="For running test files after the first Ctrl-C [30]."),
     option("--no-tui", is_flag=True, help="Plain lines, also on a terminal."),
+    option("--report", "page", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+           help="Write what changed as one HTML page, for review."),
 )
 @options.WHERE
 @options.FOR_MACHINES
@@ -87,6 +90,9 @@ class _Rerecord:
         usual = 30.0 if project is None else project
         self.grace = usual if given["grace"] is None else parse_duration(given["grace"], what="--grace")
         self.places = options.places_of(given["spool"])
+        self.page: Path | None = given["page"]
+        if self.page is not None and not self.page.absolute().parent.is_dir():
+            raise UsageError(f"--report {str(self.page)!r}: there is no folder {str(self.page.parent)!r}")
         self.given = given
 
     def go(self) -> int:
@@ -158,6 +164,9 @@ class _Rerecord:
         results = handle.results()
         self._close(job, ran.now.get(job.id, {}), handle, ran.seconds, None if paused is None else paused.reason)
         self._changes({key: results[key] for key in results if key in waiting})
+        if self.page is not None:
+            failed = {item.key: f"{item.kind}: {item.message or ''}" for item in handle.items(state=str(ItemState.FAILED))}
+            put_page(self.page, review_page.of_run(f"What respool rerecord changed ({self.asked.job})", results, failed))
         if not any(job.counts.get(state, 0) for state in OPEN):
             clear_staging(Library(self.settings.root))
         if ran.signal is not None or paused is not None:
