@@ -78,6 +78,12 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
         f"pytest_plugin/{name}.py": ("pytest_plugin/test_vcr_marks.py", "suites of others, run by pytest")
         for name in ("neighbours", "vcr_fixtures", "vcr_hooks", "vcr_tapes")
     },
+    **{
+        f"clusters/{name}.py": (f"clusters/test_clusters_{name}.py", "other files have that name; a test's must be its own")
+        for name in ("confidence", "model", "network", "picture", "reading", "request", "table", "tasks")
+    },
+    "cli/cluster.py": ("cli/test_clustering.py", "a command and the job that it makes"),
+    "cli/cluster_job.py": ("cli/test_clustering.py", "a command and the job that it makes"),
     "cassette/cleaning.py": ("cassette/test_recording.py", "what a recording refuses to keep"),
     "cli/cassettes_look.py": ("cli/test_cassettes.py", "one group of commands"),
     "batch/repairs.py": ("batch/test_upkeep.py", "a repair is proven by the finding that it ends"),

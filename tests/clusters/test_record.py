@@ -78,6 +78,7 @@ def test_a_missing_field_and_broken_text_are_named() -> None:
     del data["pair"]
     with pytest.raises(UsageError, match="no 'pair'"):
         Outer.from_data(data)
+    assert Inner.from_data({"name": "a"}) == Inner("a")  # a field with a default may be left out
     with pytest.raises(UsageError, match="this is no outer"):
         Outer.from_json('{"number":')
 

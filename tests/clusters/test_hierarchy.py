@@ -1,0 +1,80 @@
+"""Tree, number of clusters and consolidation are those of FactoMineR's HCPC; the silhouette is what its definition says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.cluster.hierarchy import linkage
+from scipy.spatial.distance import cdist
+
+from factominer import categories, numbers, oracle, same_partition
+from respool.clusters.axes import mca, pca
+from respool.clusters.hierarchy import chosen_number, cluster, consolidated, cut, silhouette
+
+
+def points() -> np.ndarray:
+    return mca([feature.levels for feature in categories()], axes=5).rows
+
+
+def test_clusters_of_categories_are_those_of_hcpc() -> None:
+    assert same_partition(cluster(points()), oracle()["mca"]["clusters"])
+    assert same_partition(cluster(points(), 7), oracle()["mca"]["seven"])
+    assert same_partition(cut(linkage(points(), "ward"), 7), oracle()["mca"]["plain"])
+
+
+def test_r_s_usual_k_means_ends_nearby() -> None:
+    """Hartigan and Wong's ends in another local optimum where there is little structure; neither is much better."""
+    ours, usual = cluster(points()), np.array(oracle()["mca"]["usual"])
+    best = sum(max(int(((ours == one) & (usual == other)).sum()) for other in set(usual)) for one in set(ours.tolist()))
+    assert best >= 0.95 * len(ours)
+    assert inertia(ours) == pytest.approx(inertia(usual), rel=0.005)
+
+
+def inertia(labels: np.ndarray) -> float:
+    groups = [points()[labels == label] for label in np.unique(labels)]
+    return float(sum(((group - group.mean(axis=0)) ** 2).sum() for group in groups))
+
+
+def test_clusters_of_numbers_are_those_of_hcpc() -> None:
+    assert same_partition(cluster(pca(numbers(), axes=2).rows), oracle()["pca"]["clusters"])
+
+
+def test_the_inertia_within_is_that_of_hcpc() -> None:
+    tree = linkage(points(), "ward")
+    within = (tree[:, 2] ** 2 / (2 * len(points()))).cumsum()[::-1]
+    assert within[:10] == pytest.approx(oracle()["mca"]["within"], abs=1e-10)
+    assert chosen_number(tree) == len(set(oracle()["mca"]["clusters"]))
+
+
+def test_the_data_choose_their_number() -> None:
+    angle = 2 * np.pi * np.arange(5) / 5
+    centres = 20 * np.column_stack([np.cos(angle), np.sin(angle)])
+    noise = np.random.default_rng(1).normal(size=(200, 2))
+    labels = cluster(np.repeat(centres, 40, axis=0) + noise)
+    assert np.array_equal(labels, np.repeat(np.arange(5), 40))
+
+
+def test_a_cut_has_as_many_clusters_as_asked_for() -> None:
+    tree = linkage(points(), "ward")
+    for k in (1, 2, 7, len(points())):
+        assert len(set(cut(tree, k).tolist())) == k
+    assert len(set(cut(linkage(np.zeros((6, 2)), "ward"), 3).tolist())) == 3  # ties all over
+
+
+def test_consolidation_leaves_nobody_nearer_to_another_centre() -> None:
+    labels = consolidated(points(), cut(linkage(points(), "ward"), 6))
+    centres = np.array([points()[labels == label].mean(axis=0) for label in np.unique(labels)])
+    assert np.array_equal(np.unique(labels)[cdist(points(), centres).argmin(axis=1)], labels)
+
+
+def test_the_silhouette_is_its_definition() -> None:
+    labels = cluster(points(), 4)
+    distances = cdist(points(), points())
+    widths = []
+    for row, label in enumerate(labels):
+        means = {one: distances[row, (labels == one) & (np.arange(len(labels)) != row)].mean() for one in set(labels.tolist())}
+        inside, outside = means[label], min(mean for one, mean in means.items() if one != label)
+        widths.append((outside - inside) / max(inside, outside))
+    assert silhouette(points(), labels) == pytest.approx(np.mean(widths), abs=1e-8)
+    assert silhouette(points(), np.zeros(len(labels), dtype=np.int64)) == 0.0
+    assert silhouette(np.array([[0.0], [1.0], [9.0]]), np.array([0, 0, 1])) == pytest.approx((8 / 9 + 7 / 8 + 0) / 3)
