@@ -46,13 +46,12 @@ class Figures(NamedTuple):
     written: bool
 
 
-def figures_of(deck: Deck, written: bool) -> Figures:
-    """The figures of a deck that is closed."""
-    closed = deck.close()
+def figures_of(deck: Deck, closed: Closed, written: bool) -> Figures:
+    """The figures of a deck, of what it left behind when it was closed."""
     return Figures(
         deck.name, deck.mode.value, closed.played, len(closed.fresh), closed.live,
         tuple(miss.message for miss in closed.misses),
-        tuple(" ".join(deck.cassette.request(place)[:2]) for place in closed.unplayed),
+        tuple([" ".join(deck.cassette.request(place)[:2]) for place in closed.unplayed]),
         closed.cut, closed.unfinished, written,
     )  # fmt: skip
 
@@ -130,7 +129,7 @@ class Recording:
         if self._opened is None:
             raise UsageError(f"the cassette {str(self.path)!r} is not open")
         self._opened.end()
-        self._opened.deck.close()
+        self._opened.deck.closed = True
         return self._opened.deck
 
     def finish(self, *, failed: bool = False) -> Figures:
@@ -146,7 +145,7 @@ class Recording:
         written = bool(closed.fresh) and not failed
         if written:
             self._keep(deck, closed)
-        return figures_of(deck, written)
+        return figures_of(deck, closed, written)
 
     def close(self, *, failed: bool = False) -> Figures:
         """`end` and `finish` in one."""
@@ -250,7 +249,7 @@ def use_cassette(
         raise UsageError(f"unplayed={unplayed!r} is not 'report' or 'fail'")
     path = Path(path)
     conditions = Conditions(
-        mode_named(mode, path), match or Matching.of(matching), tuple(redact), tuple(without),
+        mode_named(mode, path), match or (Matching.of(matching) if matching else DEFAULT_MATCHING), tuple(redact), tuple(without),
         None if allow_status is None else frozenset(allow_status), keep_failures, repeats, unplayed,
         tuple(Path(one) for one in also),
     )  # fmt: skip
