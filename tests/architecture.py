@@ -32,7 +32,7 @@ FLOORS: dict[int, str] = {
     "cassette/second_opinion batch/places batch/store batch/store_* batch/store/* batch/migrations batch/upkeep "
     "batch/repairs batch/backup_folder batch/notes batch/sources batch/submission batch/forecast batch/digests "
     "batch/documents",
-    3: "cassette/open_decks cassette/throttle cassette/staging "
+    3: "cassette/upstream cassette/open_decks cassette/throttle cassette/staging "
     "cassette/clients cassette/clients/* cassette/guard cassette/hosts cassette/hosts/* "
     "batch/tasks batch/context batch/execute batch/workers batch/workers/* batch/rehearsal batch/course batch/courses "
     "batch/snapshot batch/report batch/resolving batch/adopt batch/expansion batch/intray batch/patience batch/planning "
@@ -51,6 +51,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "__init__.py → cassette": "the public names are gathered from both halves' façades",
         "compat/vcr/* → cassette": "vcrpy's surface is a second face of recording.py",
         "doctor.py → *": "the doctor dispatches the diagnoses of everyone",
+        "summaries/* → clusters": "what is summarised are clusters, and their Record is the base of what is kept",
         "cli/* → web": "`respool serve` starts the web door",
     },
     "dynamic imports": {
@@ -67,6 +68,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "workers": {
         "batch/workers/*": "the one place that starts threads and processes",
         "rerecord/programs.py": "the tests of a unit, started in the unit's own program; and the project's probe",
+        "cassette/upstream.py": "asks the command that a project declares for the version of its service, and waits for it",
         "batch/attended.py": "the engine thread of Spool.run inside a running loop",
     },
     "signals": {

@@ -55,6 +55,14 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
         f"cassette/{name}.py": ("cassette/test_test_map.py", "what they say is held against what a real run opens")
         for name in ("literal_paths", "test_files", "wanted_names")
     },
+    **{
+        f"cassette/{name}.py": ("cli/test_cassettes_check.py", "a check is proven by what it finds on real cassettes")
+        for name in ("upkeep", "upkeep_age", "upkeep_fixes", "upkeep_settings", "upstream", "baseline", "second_opinion")
+    },
+    **{
+        f"cli/{name}.py": ("cli/test_cassettes_check.py", "a part of what the command prints")
+        for name in ("cassettes_sarif", "shown")
+    },
     "pytest_plugin/observing.py": ("cassette/test_observed.py", "what a run observes is what is read afterwards"),
     "cassette/leak_patterns.py": ("cassette/test_leaks.py", "what the leak check finds is what they are for"),
     "cassette/differences.py": ("cassette/test_nearest.py", "what a miss says"),

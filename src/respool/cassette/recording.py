@@ -175,7 +175,7 @@ class Recording:
         fresh = cleaned(closed.fresh, self._redaction, str(self.path))
         header = replace(
             self._own, at=self._own.at or fresh[0].at, test=self.test or self._own.test,
-            matching=self.conditions.matching.described(),
+            matching=self.conditions.matching.described(), extra={**self._own.extra, **dependencies(self.path)},
         )  # fmt: skip
         self._library.keep(self.path, header, fresh, afresh=deck.mode is Mode.RERECORD)
 
@@ -300,6 +300,22 @@ def _shown(path: Path) -> str:
     text = str(path)
     here = os.path.join(os.getcwd(), "")
     return text.removeprefix(here) if os.path.isabs(text) else text
+
+
+def dependencies(path: Path) -> dict[str, str]:
+    """What a recording at `path` depends on, as the project declares it: `inputs` and `upstream` of its settings."""
+    from respool.cassette.upkeep_age import stamped
+    from respool.cassette.upkeep_settings import load_upkeep
+    from respool.cassette.upstream import version_of
+
+    real = path.absolute()
+    if STAGED:
+        from respool.cassette.staging import here
+
+        staging = here()
+        real = staging.root / real.relative_to(staging.folder) if real.is_relative_to(staging.folder) else real
+    settings = load_upkeep(real.parent)
+    return dict(stamped(real, settings, lambda command: version_of(command, settings.root)))
 
 
 def _statuses_allowed(fresh: Sequence[Interaction], allowed: frozenset[int] | None, where: str) -> None:

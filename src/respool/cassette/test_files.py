@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
@@ -31,6 +32,7 @@ class Call(NamedTuple):
     folder: str
     suffix: str
     function: str
+    options: Mapping[str, Any]
 
 
 class Case(NamedTuple):
@@ -47,6 +49,14 @@ class Case(NamedTuple):
     def closest(self, kind: str) -> Mark | None:
         """The nearest mark of that kind."""
         return next((mark for mark in self.marks if mark.kind == kind), None)
+
+    def merged(self, kind: str) -> dict[str, Any]:
+        """The options of its marks of that kind, those of the nearest winning."""
+        found: dict[str, Any] = {}
+        for mark in reversed(self.marks):
+            if mark.kind == kind:
+                found |= mark.options
+        return found
 
 
 class Fixture(NamedTuple):
@@ -209,16 +219,15 @@ class _Reader:
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 for decorator in node.decorator_list:  # @my_vcr.use_cassette, without a call
                     if not isinstance(decorator, ast.Call) and (opener := self._opener(decorator)) is not None:
-                        found.append(Call(None, opener.folder(self, names), opener.suffix, node.name))
+                        found.append(Call(None, opener.folder(self, names), opener.suffix, node.name, {}))
         return found
 
     def _call(self, node: ast.Call, opener: _Opener, function: str, names: Mapping[str, ast.expr]) -> Call:
         path = node.args[0] if node.args else _keyword(node, "path")
         given = _VcrOptions.of(node)
         folder = opener.folder(self, names) if given.folder is None else told(given.folder, names, self._file)
-        return Call(
-            None if path is None else told(path, names, self._file), folder, given.suffix or opener.suffix, function
-        )
+        text = None if path is None else told(path, names, self._file)
+        return Call(text, folder, given.suffix or opener.suffix, function, _constants(node))
 
     def _opener(self, name: ast.expr) -> _Opener | None:
         """What `name` opens cassettes with, if it is one of the ways to."""
@@ -321,11 +330,16 @@ def _keyword(node: ast.expr, name: str) -> ast.expr | None:
 
 
 def _constants(node: ast.expr) -> dict[str, Any]:
-    """The keywords of a call, or the items of a literal dict, whose values are constants."""
+    """The keywords of a call, or the items of a literal dict, whose values are literals."""
     pairs: list[tuple[str | None, ast.expr]] = []
     if isinstance(node, ast.Call):
         pairs = [(keyword.arg, keyword.value) for keyword in node.keywords]
     elif isinstance(node, ast.Dict):
         items = zip(node.keys, node.values, strict=True)
         pairs = [(str(key.value), value) for key, value in items if isinstance(key, ast.Constant)]
-    return {name: value.value for name, value in pairs if name and isinstance(value, ast.Constant)}
+    found = {}
+    for name, value in pairs:
+        if name:
+            with contextlib.suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+                found[name] = ast.literal_eval(value)
+    return found

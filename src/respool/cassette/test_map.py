@@ -71,6 +71,7 @@ class TestMap:
     unread: tuple[Unread, ...]
     cassettes: tuple[Path, ...]
     owners: Mapping[Path, frozenset[str]] = field(repr=False)
+    allowed: Mapping[Path, frozenset[int] | None] = field(repr=False)
 
     def tests_of(self, cassette: Path) -> tuple[str, ...]:
         """The ids of the tests that play `cassette`; a file alone stands for whatever in it does."""
@@ -95,11 +96,16 @@ def scan(
     found = _python_files(root, [root / path for path in paths])
     scopes, unread = _read_all(root, found, test_files)
     there = _Shelf(cassettes_below(root, folder))
-    entries, owners, missing, open_folders = _joined(root, scopes, folder, there, seen)
-    orphans = tuple(path for path in there.paths if path not in owners)
-    doubtful = frozenset(path for path in orphans if any(path.is_relative_to(each) for each in open_folders) or unread)
-    every = tuple(sorted({*there.paths, *(path for path in owners if path.is_file())}))
-    return TestMap(root, entries, tuple(missing), orphans, doubtful, tuple(unread), every, owners)
+    joined = _Joined(root, there)
+    for scope in scopes:
+        joined.add(scope, list(wants(scope, folder, root)), seen)
+    orphans = tuple(path for path in there.paths if path not in joined.owners)
+    doubtful = frozenset(path for path in orphans if unread or any(path.is_relative_to(each) for each in joined.unsure))
+    every = tuple(sorted({*there.paths, *(path for path in joined.owners if path.is_file())}))
+    owners = {path: frozenset(tests) for path, tests in joined.owners.items()}
+    return TestMap(
+        root, joined.entries, tuple(joined.missing), orphans, doubtful, tuple(unread), every, owners, joined.allowed
+    )
 
 
 def cassettes_below(root: Path, folder: str = "cassettes") -> list[Path]:
@@ -131,38 +137,39 @@ class _Shelf:
         return found
 
 
-def _joined(
-    root: Path, scopes: list[Scope], folder: str, there: _Shelf, seen: runs.Observed,
-) -> tuple[dict[Path, FileEntry], dict[Path, frozenset[str]], list[Missing], list[Path]]:  # fmt: skip
-    opened: dict[str, dict[str, tuple[runs.Opened, ...]]] = {}
-    for test, uses in seen.tests.items():
-        opened.setdefault(test.partition("::")[0], {})[test] = uses
-    entries: dict[Path, FileEntry] = {}
-    owners: dict[Path, set[str]] = {}
-    missing: list[Missing] = []
-    unsure: list[Path] = []
-    for scope in scopes:
-        name = scope.file.relative_to(root).as_posix()
-        observed = opened.pop(name, {})
-        every = list(wants(scope, folder, root))
+class _Joined:
+    """What the files say, joined with what is there and what runs observed."""
+
+    def __init__(self, root: Path, there: _Shelf) -> None:
+        self._root, self._there = root, there
+        self.entries: dict[Path, FileEntry] = {}
+        self.owners: dict[Path, set[str]] = {}
+        self.allowed: dict[Path, frozenset[int] | None] = {}
+        self.missing: list[Missing] = []
+        self.unsure: list[Path] = []  # folders of tests that name cassettes as they run, and were not seen to
+
+    def add(self, scope: Scope, every: list[Want], seen: runs.Observed) -> None:
+        """One file."""
+        name = scope.file.relative_to(self._root).as_posix()
+        observed = {test: uses for test, uses in seen.tests.items() if test.partition("::")[0] == name}
         own: set[Path] = set()
         for want in every:
-            found = there.matching(want)
+            found = self._there.matching(want)
             own.update(found, want.paths if not want.rules else ())
             for path in (*found, *want.paths):
-                owners.setdefault(path, set()).add(want.test)
+                self.owners.setdefault(path, set()).add(want.test)
+                known = self.allowed.get(path, frozenset())
+                self.allowed[path] = None if known is None or want.allow is None else known | want.allow
             if want.required and not found and not _ran_without(want.test, observed):
-                missing.append(Missing(want.test, want.shown(root)))
+                self.missing.append(Missing(want.test, want.shown(self._root)))
         for test, uses in observed.items():
-            own |= runs.names(uses)
             for path in runs.names(uses):
-                owners.setdefault(path, set()).add(test)
+                own.add(path)
+                self.owners.setdefault(path, set()).add(test)
         if scope.is_test:
-            dynamic = any(want.dynamic for want in every)
-            entries[scope.file] = FileEntry(frozenset(own), bool(every), dynamic)
+            self.entries[scope.file] = FileEntry(frozenset(own), bool(every), any(want.dynamic for want in every))
         if any(want.hollow for want in every) and not observed:
-            unsure.append(scope.file.parent)
-    return entries, {path: frozenset(tests) for path, tests in owners.items()}, missing, unsure
+            self.unsure.append(scope.file.parent)
 
 
 def _ran_without(test: str, observed: Mapping[str, tuple[runs.Opened, ...]]) -> bool:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from respool.cassette.library import SUFFIXES
 from respool.cassette.literal_paths import HOLE, is_hollow
@@ -38,7 +38,8 @@ class Rule(NamedTuple):
 class Want(NamedTuple):
     """One of `paths`, or some of what `rules` mean, belongs to `test`. `required`: where none is there, one is missing.
 
-    `dynamic`: only a run can tell the name; `hollow`: not even a part of it is known.
+    `dynamic`: only a run can tell the name; `hollow`: not even a part of it is known. `allow` are the error statuses
+    that the test wants on it (None: all).
     """
 
     test: str
@@ -47,6 +48,7 @@ class Want(NamedTuple):
     required: bool
     dynamic: bool = False
     hollow: bool = False
+    allow: frozenset[int] | None = frozenset()
 
     def shown(self, root: Path) -> str:
         """The first of what it means, relative to `root`."""
@@ -105,7 +107,8 @@ def wants(scope: Scope, folder: str, root: Path) -> Iterator[Want]:
         test = f"{names.file}::{case.id}"
         marked = [mark for mark in case.marks if mark.kind in ("cassette", "vcr")]
         if any(mark.kind == "cassette" for mark in marked):
-            yield from names.of_mark(case, test)
+            allow = _allowed(case.merged("cassette"))
+            yield from (want._replace(allow=allow) for want in names.of_mark(case, test))
         if any(mark.kind == "vcr" for mark in marked):
             yield from names.of_vcr(case, test)
         if case.mixin:
@@ -113,9 +116,9 @@ def wants(scope: Scope, folder: str, root: Path) -> Iterator[Want]:
             yield names.at(scope.file.parent.as_posix() + f"/cassettes/{case.cls}.{name}.yaml", test, required=True)
         fixtures, _ = scope.reached(case)
         for call in (*case.calls, *(call for fixture in fixtures for call in fixture.calls)):
-            yield names.of_call(call, test)
+            yield names.of_call(call, test)._replace(allow=_allowed(call.options))
     for call in scope.reading.calls:
-        yield names.of_call(call, names.file)
+        yield names.of_call(call, names.file)._replace(allow=_allowed(call.options))
     if not scope.is_test:
         for fixture in scope.reading.fixtures.values():
             for call in fixture.calls:
@@ -133,10 +136,8 @@ class _Names:
 
     def of_mark(self, case: Case, test: str) -> Iterator[Want]:
         """The cassettes of `cassette` marks."""
-        options: dict[str, object] = {}
+        options = case.merged("cassette")
         marks = [mark for mark in case.marks if mark.kind == "cassette"]
-        for mark in reversed(marks):
-            options |= mark.options
         required = options.get("mode") != "bypass"
         named = next((mark.arguments for mark in marks if mark.arguments), ())
         # One parameter of a test may have a mark of its own: then each of the names is in use.
@@ -232,6 +233,11 @@ class _Names:
     def _from_root(self, text: str) -> str:
         loose = not text.startswith(HOLE) and not Path(text).is_absolute()
         return posixpath.normpath(f"{self.root.as_posix()}/{text}") if loose else text
+
+
+def _allowed(options: Mapping[str, Any]) -> frozenset[int] | None:
+    given = options.get("allow_status", ())
+    return None if given is None else frozenset(given if isinstance(given, list | tuple | set) else ())
 
 
 def _rule(text: str, glob: str = "", *, any_suffix: bool = False) -> Rule:

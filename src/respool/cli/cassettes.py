@@ -12,6 +12,7 @@ from respool.cassette import foreign, placing
 from respool.cassette import format as own
 from respool.cassette.library import Library
 from respool.cassette.model import Cassette
+from respool.cli.cassettes_check import check_command
 from respool.cli.cassettes_diff import diff
 from respool.cli.cassettes_look import found_below, list_command, show
 from respool.cli.exits import Exit
@@ -28,7 +29,7 @@ def cassettes() -> None:
     """Look after the cassettes that tests play from."""
 
 
-for command in (list_command, show, diff):
+for command in (list_command, show, check_command, diff):
     cassettes.add_command(command)
 
 

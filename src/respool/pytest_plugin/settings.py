@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import pytest
@@ -65,10 +66,13 @@ def _read(config: pytest.Config) -> Settings:
     table = _table(path, "respool")
     table.pop(ANSWER, None)
     folder = table.pop("folder", "cassettes")
+    if table:
+        from respool.cassette.upkeep_settings import KEYS
+
+        for key in KEYS:  # of `respool cassettes check`, which reads them itself
+            table.pop(key, None)
     for key, value in table.items():
         if key not in DECLARABLE:
-            from difflib import get_close_matches
-
             near = get_close_matches(key, [*DECLARABLE, "folder", ANSWER], 1)
             raise UsageError(
                 f"[tool.respool.cassettes] has no setting {key!r}", where=str(path),
