@@ -35,6 +35,11 @@ def run_alone(project: pytest.Pytester, *options: str) -> pytest.RunResult:
         return run_apart(project, "-p", "respool.pytest_plugin", *options)
 
 
+def cassettes(project: pytest.Pytester) -> list[Path]:
+    """What was recorded; what runs note in .respool/ is no cassette."""
+    return [path for path in project.path.rglob("*.json") if ".respool" not in path.parts]
+
+
 def test_recorded_once_and_never_asked_for_again(project: pytest.Pytester, service: Service) -> None:
     project.makepyfile(test_it=ONE)
     run(project, "--cassettes=fill").assert_outcomes(passed=1)
@@ -94,7 +99,7 @@ def test_nothing_is_kept_of_a_failed_test(project: pytest.Pytester, service: Ser
     project.makepyfile(test_it=ONE + "        assert False\n")
     run(project, "--cassettes=fill").assert_outcomes(failed=1)
     assert service.asked == 1
-    assert not list(project.path.rglob("*.json"))
+    assert not cassettes(project)
 
 
 def test_nothing_is_kept_where_a_fixture_fails_at_the_end(project: pytest.Pytester) -> None:
@@ -105,7 +110,7 @@ def test_nothing_is_kept_where_a_fixture_fails_at_the_end(project: pytest.Pytest
         raise OSError("at the end")
     """)
     run(project, "--cassettes=fill").assert_outcomes(passed=1, errors=1)
-    assert not list(project.path.rglob("*.json"))
+    assert not cassettes(project)
 
 
 def test_a_re_recording_that_fails_leaves_the_old_cassette(project: pytest.Pytester) -> None:
@@ -130,7 +135,7 @@ def test_a_bad_status_refuses_the_whole_recording_unless_it_is_allowed(project: 
     result = run(project, "--cassettes=fill")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*CassetteRefused*404*", "*allow_status=[[]404]*"])
-    assert not list(project.path.rglob("*.json"))
+    assert not cassettes(project)
     project.makepyfile(test_it=text.format(options="(allow_status=[404])"))
     run(project, "--cassettes=fill").assert_outcomes(passed=1)
     run(project).assert_outcomes(passed=1)
@@ -159,7 +164,7 @@ def test_parameters_have_cassettes_of_their_own(project: pytest.Pytester, servic
             assert httpx.post(os.environ["SERVICE"] + "/echo", json=what).json() == what
     """)
     run(project, "--cassettes=fill").assert_outcomes(passed=4)
-    assert len(list(project.path.rglob("*.json"))) == 4
+    assert len(cassettes(project)) == 4
     run(project).assert_outcomes(passed=4)
     assert service.asked == 4
 
@@ -178,7 +183,7 @@ def test_one_cassette_for_a_module(project: pytest.Pytester, service: Service) -
             assert module_cassette.played + module_cassette.recorded == 2
     """)
     run(project, "--cassettes=fill").assert_outcomes(passed=2)
-    assert [path.name for path in project.path.rglob("*.json")] == ["test_it.json"]
+    assert [path.name for path in cassettes(project)] == ["test_it.json"]
     run(project).assert_outcomes(passed=2)
     assert service.asked == 2
 
@@ -198,7 +203,7 @@ def test_a_fixture_of_the_whole_run_has_its_own_cassette(project: pytest.Pyteste
             assert httpx.get(os.environ["SERVICE"] + "/number").json()["number"] == 2
     """)
     run(project, "--cassettes=fill").assert_outcomes(passed=1)
-    found = {str(path.relative_to(project.path)) for path in project.path.rglob("*.json")}
+    found = {str(path.relative_to(project.path)) for path in cassettes(project)}
     assert found == {"cassettes/login.json", "cassettes/test_it/test_one.json"}
     run(project).assert_outcomes(passed=1)
     assert service.asked == 2

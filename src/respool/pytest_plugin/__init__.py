@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from respool.errors import RequestNotRecorded
-from respool.pytest_plugin.stashed import DESELECTED, FAILURES, FIGURES, PASSED, TAPES
+from respool.pytest_plugin.stashed import DESELECTED, FAILURES, FIGURES, PASSED, RUNNING, TAPES
 
 if TYPE_CHECKING:
     from respool.cassette.deck import Deck
@@ -133,6 +133,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             session.config.issue_config_time_warning(pytest.PytestWarning(f"respool: {trouble}"), stacklevel=2)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Say whose cassette the fixture of that name is."""
+    RUNNING.append(item)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """The test's own context sees its cassette; a miss that the application swallowed fails the test here."""
@@ -154,17 +160,20 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     """Cassettes are written when all of the test's own teardown went well, and only then."""
-    if not item.stash.get(TAPES, None):
-        return (yield)
-    from respool.pytest_plugin.tapes import finish
-
     try:
-        result = yield
-    except BaseException:
-        finish(item, failed=True)
-        raise
-    finish(item)
-    return result
+        if TAPES not in item.stash:
+            return (yield)
+        from respool.pytest_plugin.tapes import finish
+
+        try:
+            result = yield
+        except BaseException:
+            finish(item, failed=True)
+            raise
+        finish(item)
+        return result
+    finally:
+        RUNNING.pop()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -185,16 +194,22 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
-def _opening(request: pytest.FixtureRequest) -> Iterator[Deck]:
+@pytest.fixture
+def cassette() -> Iterator[Deck]:
+    """The open cassette of this test: its Deck, with `played`, `recorded`, `live`, `misses` and `unplayed`."""
     from respool.pytest_plugin.tapes import opened
 
-    yield from opened(request)
+    tape = opened(RUNNING[-1])
+    try:
+        yield tape.deck
+    finally:
+        tape.end()
 
 
-@pytest.fixture
-def cassette(request: pytest.FixtureRequest) -> Iterator[Deck]:
-    """The open cassette of this test: its Deck, with `played`, `recorded`, `live`, `misses` and `unplayed`."""
-    yield from _opening(request)
+def _opening(request: pytest.FixtureRequest) -> Iterator[Deck]:
+    from respool.pytest_plugin.tapes import opened_wider
+
+    yield from opened_wider(request)
 
 
 @pytest.fixture(scope="class")

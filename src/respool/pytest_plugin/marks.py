@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,6 +58,8 @@ def _complaints(options: dict[str, Any]) -> list[str]:
     found = []
     for name in options:
         if name not in known:
+            from difflib import get_close_matches  # only a slip of the keyboard pays for it
+
             near = get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
             found.append(f"@pytest.mark.cassette has no option {name!r}{hint}")
@@ -67,15 +68,47 @@ def _complaints(options: dict[str, Any]) -> list[str]:
     return found
 
 
+class _Plan(NamedTuple):
+    """What the same marks come to in every test of a file, worked out once; `named`: the path is the same for all, too."""
+
+    marks: tuple[pytest.Mark, ...]  # kept, for the plan is found by their identity
+    folder: Path
+    named: bool
+    want: Wanted
+
+
+_PLANS: pytest.StashKey[dict[tuple[object, ...], _Plan]] = pytest.StashKey()
+
+
 def wanted(node: Any, scope: str, config: pytest.Config) -> Wanted:
     """The cassette of `node` (a test, class, module or session) in `scope`. Raises UsageError."""
+    if scope == "session":
+        settings = settings_of(config)
+        return conditions(config.rootpath / settings.folder / "session.json", {}, settings, config)
+    marks = tuple(node.iter_markers("cassette"))
+    plans = config.stash.setdefault(_PLANS, {})
+    key = (node.path, scope, *map(id, marks))
+    plan = plans.get(key)
+    if plan is None:
+        plan, lasting = _planned(node, scope, config, marks)
+        if lasting:
+            plans[key] = plan
+    return plan.want if plan.named else plan.want._replace(path=_default_path(node, scope, plan.folder))
+
+
+def _planned(node: Any, scope: str, config: pytest.Config, marks: tuple[pytest.Mark, ...]) -> tuple[_Plan, bool]:
+    """The plan, and whether it holds for other tests: the mode "once" asks each cassette whether it is there."""
     settings = settings_of(config)
-    marks = list(node.iter_markers("cassette")) if scope != "session" else []
+    folder = node.path.parent / settings.folder
+    options = _options(node)
     names: tuple[str, ...] = next((mark.args for mark in marks if mark.args), ())
-    folder = (node.path.parent if scope != "session" else config.rootpath) / settings.folder
     path = named(folder, names[0]) if names else _default_path(node, scope, folder)
-    options = _options(node) if scope != "session" else {}
-    return conditions(path, options, settings, config, also=[named(folder, name) for name in names[1:]])
+    want = conditions(path, options, settings, config, also=[named(folder, name) for name in names[1:]])
+    return _Plan(marks, folder, bool(names), want), _mode(options, settings, config) != "once"
+
+
+def _mode(options: dict[str, Any], settings: Settings, config: pytest.Config) -> Any:
+    return config.getoption("--cassettes") or options.get("mode") or settings.options.get("mode") or "replay"
 
 
 def named(folder: Path, name: str) -> Path:
@@ -92,7 +125,6 @@ def conditions(
     if complaints:
         raise UsageError(complaints[0])
     merged = {**settings.options, **options}
-    mode = config.getoption("--cassettes") or merged.get("mode") or "replay"
     match = merged.get("match")
     ignoring = {name: value for name, value in merged.items() if name in _MATCHING}
     if "match" in options:
@@ -104,7 +136,8 @@ def conditions(
     return Wanted(
         path,
         Conditions(
-            mode=mode_named(mode, path), matching=match or (Matching.of(ignoring) if ignoring else DEFAULT_MATCHING),
+            mode=mode_named(_mode(options, settings, config), path),
+            matching=match or (Matching.of(ignoring) if ignoring else DEFAULT_MATCHING),
             redact=tuple(merged.get("redact", ())),
             without=tuple(merged.get("without", ())), allow_status=None if allowed is None else frozenset(allowed),
             keep_failures=bool(merged.get("keep_failures", False)), repeats=bool(merged.get("repeats", False)),
@@ -115,8 +148,6 @@ def conditions(
 
 
 def _default_path(node: Any, scope: str, folder: Path) -> Path:
-    if scope == "session":
-        return folder / "session.json"
     module = node.path.stem
     cls = getattr(node, "cls", None)
     if scope == "module":

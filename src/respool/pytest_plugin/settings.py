@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import pytest
@@ -73,6 +72,8 @@ def _read(config: pytest.Config) -> Settings:
             table.pop(key, None)
     for key, value in table.items():
         if key not in DECLARABLE:
+            from difflib import get_close_matches
+
             near = get_close_matches(key, [*DECLARABLE, "folder", ANSWER], 1)
             raise UsageError(
                 f"[tool.respool.cassettes] has no setting {key!r}", where=str(path),

@@ -23,6 +23,12 @@ class Tape(Protocol):
         """Write what was recorded unless something failed; returns the Figures."""
 
 
+RUNNING: list[pytest.Item] = []
+"""The test between its setup and the end of its teardown; behind it one that it runs itself (with pytester).
+
+For the fixture `cassette`: to ask for `request` would cost every test more than its cassette does.
+"""
+
 TAPES: pytest.StashKey[list[Tape]] = pytest.StashKey()
 """On a test: its open cassettes."""
 

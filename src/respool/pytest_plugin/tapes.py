@@ -100,19 +100,20 @@ class ScopedTape:
         _note(self._session, self._tape.finish(failed=kind is not None))
 
 
-def opened(request: pytest.FixtureRequest) -> Iterator[Deck]:
-    """The life of the fixtures `cassette`, `class_cassette`, `module_cassette` and `session_cassette`."""
-    node, scope = request.node, request.scope
-    test = getattr(node, "nodeid", "")
-    tape = Tape(wanted(node, scope, request.config), test, request.session)
-    if scope == "function":
-        # Written by pytest_runtest_teardown, when the teardown of the test's other fixtures went well too.
-        request.node.stash.setdefault(TAPES, []).append(tape)
-        try:
-            yield tape.deck
-        finally:
-            tape.end()
-        return
+def opened(item: pytest.Item) -> Tape:
+    """The open cassette of a test; whoever opens it ends it.
+
+    It is written by pytest_runtest_teardown, when the teardown of the test's other fixtures went well too.
+    """
+    tape = Tape(wanted(item, "function", item.config), item.nodeid, item.session)
+    item.stash.setdefault(TAPES, []).append(tape)
+    return tape
+
+
+def opened_wider(request: pytest.FixtureRequest) -> Iterator[Deck]:
+    """The life of the fixtures `class_cassette`, `module_cassette` and `session_cassette`."""
+    test = getattr(request.node, "nodeid", "")
+    tape = Tape(wanted(request.node, request.scope, request.config), test, request.session)
     try:
         yield tape.deck
     finally:

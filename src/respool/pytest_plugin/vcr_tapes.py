@@ -100,7 +100,7 @@ class _VcrTape:
         """The figures."""
         from respool.cassette.recording import figures_of
 
-        return figures_of(self._opened.deck, self.written and not failed)
+        return figures_of(self._opened.deck, self._opened.deck.close(), self.written and not failed)
 
 
 def _shortened(name: str, suffix: str) -> str:
