@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from factominer import categories, numbers, oracle
+
 from respool.clusters.axes import indicator, mca, pca
 
 

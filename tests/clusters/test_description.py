@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from factominer import categories, numbers, oracle
 from scipy.stats import norm
 
-from factominer import categories, numbers, oracle
 from respool.clusters.description import describe, in_order
 from respool.clusters.table import Feature
 
@@ -49,7 +49,8 @@ def test_numbers_are_described_as_by_catdes() -> None:
 def test_of_a_feature_of_0_and_1_only_the_1_is_told() -> None:
     inside = np.arange(100) < 50
     levels = tuple("1" if row < 45 else "0" for row in range(100))
-    assert [(one.level, one.direction) for one in describe([Feature("f", levels, binary=True)], inside, 0.05)] == [("1", "over")]
+    (only,) = describe([Feature("f", levels, binary=True)], inside, 0.05)
+    assert (only.level, only.direction) == ("1", "over")
     assert {one.level for one in describe([Feature("f", levels)], inside, 0.05)} == {"0", "1"}
 
 
@@ -68,7 +69,7 @@ def test_over_comes_first_and_the_strongest_before_the_weak() -> None:
     inside = np.arange(100) < 50
     features = [
         Feature(name, tuple("1" if row in rows else "0" for row in range(100)), binary=True)
-        for name, rows in (("low", range(60, 99)), ("some", range(0, 35)), ("most", range(0, 48)))
+        for name, rows in (("low", range(60, 99)), ("some", range(35)), ("most", range(48)))
     ]
     assert [one.name for one in in_order(describe(features, inside, 0.05))] == ["most", "some", "low"]
     assert all(one.supplementary for one in describe(features, inside, 0.05, supplementary=True))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from factominer import categories, numbers, oracle, same_partition
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import cdist
 
-from factominer import categories, numbers, oracle, same_partition
 from respool.clusters.axes import mca, pca
 from respool.clusters.hierarchy import chosen_number, cluster, consolidated, cut, silhouette
 
@@ -72,7 +72,8 @@ def test_the_silhouette_is_its_definition() -> None:
     distances = cdist(points(), points())
     widths = []
     for row, label in enumerate(labels):
-        means = {one: distances[row, (labels == one) & (np.arange(len(labels)) != row)].mean() for one in set(labels.tolist())}
+        others = np.arange(len(labels)) != row
+        means = {one: distances[row, (labels == one) & others].mean() for one in set(labels.tolist())}
         inside, outside = means[label], min(mean for one, mean in means.items() if one != label)
         widths.append((outside - inside) / max(inside, outside))
     assert silhouette(points(), labels) == pytest.approx(np.mean(widths), abs=1e-8)

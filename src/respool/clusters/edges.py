@@ -15,7 +15,7 @@ from respool.phrases import counted
 # How the ends of an edge are called, in the files of STRING, igraph, Cytoscape, BioGRID and pandas.
 _ENDS = (
     ("protein1", "protein2"), ("node1", "node2"), ("source", "target"), ("from", "to"), ("gene1", "gene2"),
-    ("symbol1", "symbol2"), ("gene_a", "gene_b"), ("interactor_a", "interactor_b"), ("a", "b"),
+    ("symbol1", "symbol2"), ("gene_a", "gene_b"), ("interactor_a", "interactor_b"),
 )  # fmt: skip
 _WEIGHTS = ("combined_score", "weight", "score", "confidence")
 _NODE_NAMES = ("name", "label", "symbol")
@@ -93,7 +93,7 @@ def _layout(rows: Rows) -> tuple[int, int, int | None, int]:
         if one in header and other in header:
             weight = next((header.index(name) for name in _WEIGHTS if name in header), None)
             return header.index(one), header.index(other), weight, 1
-        if (one in header) != (other in header) and len(one) > 1:
+        if (one in header) != (other in header):
             rows.column(other, header)  # raises, and says which columns there are
     if len(header) < 2:
         raise UsageError(

@@ -24,6 +24,8 @@ def draw_network(network: Network, groups: Sequence[Sequence[int]]) -> Picture:
 
     Members of no group are left out. The strongest MOST_LINES lines among the drawn are kept.
     """
+    if not groups:
+        return Picture()
     at = {member: number for number, group in enumerate(groups) for member in group}
     centres = _centres(network, at, [math.sqrt(len(group)) for group in groups])
     points: dict[int, tuple[float, float]] = {}

@@ -27,10 +27,10 @@ def main() -> None:
     found = {}
     for hub in HUBS:
         genes = sorted({end for edge in edges if hub in edge for end in edge})
-        result = gseapy.enrich(gene_list=genes, gene_sets=sets, background=sorted(background), outdir=None, no_plot=True).res2d
+        ran = gseapy.enrich(gene_list=genes, gene_sets=sets, background=sorted(background), outdir=None, no_plot=True)
         found[hub] = {
             row["Term"]: [row["P-value"], row["Adjusted P-value"], sorted(row["Genes"].split(";"))]
-            for _, row in result.iterrows()
+            for _, row in ran.res2d.iterrows()
         }
     made_by = f"gseapy {gseapy.__version__}"
     text = json.dumps({"made_by": made_by, "background": len(background), "terms": found}, indent=0, sort_keys=True)
