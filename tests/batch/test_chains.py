@@ -50,6 +50,28 @@ def test_a_task_that_is_submitted_itself_has_its_follow_ups_too(spool: Spool) ->
     assert [job.name for job in spool.jobs()] == ["p", "p > tests:first"]
 
 
+def test_another_version_of_what_follows_is_owed_to_the_same_results(spool: Spool) -> None:
+    for version in ("1", "1", "2"):
+        following = replace(task_of(first), name="tests:next", version=version)
+        spool.submit(first, {"a": 1}, name="p", then=[(following, "success")]).run()
+    assert len([event for event in spool.events() if event.type == "followup_created"]) == 2
+    assert spool.jobs()[1].version == "2"
+
+
+def test_an_attempt_sees_what_earlier_ones_left(spool: Spool) -> None:
+    @task(name="tests:leaving", retry=Retry(base=0, jitter=0))
+    async def leaving(payload: Any, context: Any) -> list[str]:
+        seen = [(folder / "said").read_text() for folder in context.earlier]
+        (context.folder / "said").write_text(f"try {context.attempt}")
+        if context.attempt < 3:
+            raise ValueError("not yet")
+        return seen
+
+    job = spool.submit(leaving, {"a": 1}, name="j")
+    job.run()
+    assert job.results() == {"a": ["try 1", "try 2"]}
+
+
 def test_fields_that_stand_aside_change_nothing_of_the_work(spool: Spool) -> None:
     calls: list[Any] = []
 

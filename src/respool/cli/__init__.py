@@ -55,6 +55,12 @@ def _cluster() -> click.Command:
     return cluster
 
 
+def _summarise() -> click.Command:
+    from respool.cli.summarise import summarise
+
+    return summarise
+
+
 def _doctor() -> click.Command:
     from respool.cli.doctor import doctor
 
@@ -82,6 +88,7 @@ def _completion() -> click.Command:
         "cassettes": Lazy(_cassettes, "Look after the cassettes that tests play from."),
         "rerecord": Lazy(_rerecord, "Record the cassettes of a test suite again, in parallel."),
         "cluster": Lazy(_cluster, "Find clusters in networks and tables, and what they are made of."),
+        "summarise": Lazy(_summarise, "Let a model summarise clusters, and hold it to the evidence."),
         "doctor": Lazy(_doctor, "Find what is wrong with a spool, and mend it."),
         "serve": Lazy(_serve, "Serve an HTTP API and a page over the jobs, and run what is due."),
         "completion": Lazy(_completion, "Print the completion script for a shell."),
