@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from respool.batch.course import Course, Pause, Running
-from respool.batch.declaration import Command, Mode, Task
+from respool.batch.declaration import Batch, Command, Mode, Task
 from respool.batch.model import Attempt, Done, Failed, ItemState, Job, Kind, Later, Outcome, Skipped
 from respool.batch.policy import Breaker, Concurrency, Retry
 from respool.batch.settle import Settled, Standing, settle
@@ -199,6 +199,27 @@ def test_the_breaker_opens_at_its_threshold_and_says_what_to_do(tmp_path: Path) 
         assert desk.course.waiting_for(desk.clock.now()) == f"paused: {pause.reason}"
         desk.judge(Failed(Kind.UNAUTHORISED, "bad key"))
         assert desk.course.paused is pause, "the first reason stays"
+        desk.course.unwritten_pause = None
+        desk.judge(Failed(Kind.QUOTA, "no money"))
+        assert desk.course.unwritten_pause is None
+        desk.judge(Failed(Kind.UNAUTHORISED, "bad key"))
+        assert desk.course.unwritten_pause is pause, "what was still running is given back, too"
+
+
+def test_after_each_batch_of_starts_the_next_one_waits(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, workers=8, batch=Batch(3, 2.0))
+    with desk.pace:
+        assert desk.open_for(8, ahead=50) == 3
+        desk.course.started(2, desk.clock.now())
+        assert desk.open_for(8) == 1
+        desk.course.started(1, desk.clock.now())
+        assert desk.open_for(8) == 0
+        desk.clock.advance(1.9)
+        assert desk.open_for(8) == 0
+        desk.clock.advance(0.1)
+        assert desk.open_for(8) == 3
+        desk.course.started(1, desk.clock.now())
+        assert desk.open_for(8) == 2
 
 
 def test_the_last_failures_are_kept_to_be_shown(desk: Desk) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from respool.batch.declaration import Command, Mode, Task
+from respool.batch.declaration import Batch, Command, Mode, Task
 from respool.batch.model import Kind
 from respool.batch.policy import Breaker, Retry
 from respool.errors import UsageError
@@ -33,6 +33,7 @@ tasks = st.builds(
     Task, st.just("m:f"), st.sampled_from([Mode.PROCESS, Mode.COMMAND]), st.text(min_size=1, max_size=3), retries,
     st.builds(Breaker, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)), st.none() | seconds,
     st.none() | st.integers(1, 1 << 40), limits, seconds, st.booleans(), st.none() | commands, st.none() | texts,
+    batch=st.none() | st.builds(Batch, st.integers(1, 99), st.floats(0, 60)),
 )  # fmt: skip
 
 
@@ -67,3 +68,9 @@ def test_the_function_is_no_part_of_what_a_task_is() -> None:
     task = Task("m:f", Mode.PROCESS)
     assert replace(task, function=print, expand=print) == task
     assert "function" not in json.dumps(task.to_settings())
+
+
+@pytest.mark.parametrize(("size", "delay"), [(0, 1.0), (-1, 0.0), (5, -0.1), (5, math.inf), (5, math.nan)])
+def test_a_batch_has_a_start_and_a_wait_that_ends(size: int, delay: float) -> None:
+    with pytest.raises(UsageError, match="a batch has at least 1 start"):
+        Batch(size, delay)

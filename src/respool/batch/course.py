@@ -154,7 +154,10 @@ class Course:
             self.hold(verdict.close_key, self.keys[0], now)
         if verdict.state is ItemState.FAILED:
             self.failures.append((settled.attempt.key, f"{verdict.kind}: {verdict.message}"))
-        if self.paused is None and tripped(self.streak, self.task.breaker):
+        opened = self.paused.streak if self.paused is not None else None
+        if opened is not None and opened.kind is self.streak.kind:
+            self.unwritten_pause = self.paused  # it was still running when the breaker opened: given back like the others
+        elif self.paused is None and tripped(self.streak, self.task.breaker):
             self._pause(Pause(_breaker_text(self.streak, _message(outcome)), None, self.streak))
 
     def reach_deadline(self, seconds: float) -> None:

@@ -75,7 +75,6 @@ class Task:
     limits: tuple[Limit, ...] = ()
     max_pause: float = 3600.0
     cache: bool = True
-    batch: Batch | None = None
     command: Command | None = None
     source_digest: str | None = None
     function: Callable[..., Any] | None = field(default=None, compare=False)
@@ -83,6 +82,7 @@ class Task:
     aside: tuple[str, ...] = ()
     then: tuple[tuple[Task, str], ...] = field(default=(), compare=False)
     job_timeout: float | None = None
+    batch: Batch | None = None
 
     def __post_init__(self) -> None:
         where = f"task {self.name}"

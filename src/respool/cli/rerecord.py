@@ -11,7 +11,7 @@ import click
 
 from respool.batch.declaration import Batch
 from respool.batch.documents import job_data
-from respool.batch.model import ItemState, Job
+from respool.batch.model import ItemState, Job, Kind
 from respool.batch.spool import JobHandle, Spool
 from respool.batch.store import reading
 from respool.batch.store.connection import Database
@@ -22,7 +22,7 @@ from respool.cli.cassettes_diff import put_page
 from respool.cli.exits import Exit, exit_of_jobs, exit_of_signal
 from respool.cli.options import option, together
 from respool.cli.run import busy, view_for
-from respool.cli.talk import moment, put, put_json, say, seconds_text, short
+from respool.cli.talk import put, put_json, say, seconds_text, short
 from respool.clock import SYSTEM, rfc3339
 from respool.config import load_project, parse_duration
 from respool.errors import JobNotFound, UsageError
@@ -149,7 +149,7 @@ class _Rerecord:
             )
 
     def _run(self, spool: Spool, handle: JobHandle, plan: Plan) -> int:
-        waiting = {item.key for item in handle.items(state=str(ItemState.PENDING))}
+        waiting = {item.key for item in handle.items() if item.state in OPEN}
         ordered = [each.unit.key for each in plan.units if each.unit.key in waiting]
         files = sum(len(each.unit.files) for each in plan.units if each.unit.key in waiting)
         say(report.headline(files, self.batch.size, self.workers))
@@ -187,8 +187,9 @@ class _Rerecord:
         if len(failures) > SHOWN:
             say(f"  and {len(failures) - SHOWN} more: respool jobs items {job.id} --state failed{there}")
         if paused is not None:
-            until = f" (from {moment(job.resume_at)} on)" if job.resume_at is not None else ""
-            say(f"  paused: {paused}{until}")
+            say(f"  paused: {paused}")
+            for item in handle.items(state=str(ItemState.PENDING), kind=str(Kind.RATE_LIMITED), limit=SHOWN):
+                say(f"  waiting  {item.key}  {short(item.message or '', 200)}")
         if failures:
             say(f"  why, in full: respool jobs items {job.id} --state failed{there}; also in .respool/{report.FAILURES}")
             say(f"{report.AGAIN}{there}")

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from contextlib import suppress
-from http.client import BadStatusLine, HTTPException, HTTPResponse, RemoteDisconnected
+from http.client import BadStatusLine, HTTPResponse, RemoteDisconnected
 from types import ModuleType
 from typing import Any
 
@@ -156,11 +155,10 @@ class _Call:
         return answer
 
     def dropped(self, answer: HTTPResponse) -> None:
-        # Read, not only closed: the same connection is asked again.
-        with suppress(OSError, HTTPException):
-            answer.read()
+        # A new connection asks again: this one may have said that it ends here, and will not outlive every wait.
         answer.close()
-        self._sock.real = self._connection.sock
+        self._connection.close()
+        self._sock.real = None
 
     def head(self, answer: HTTPResponse) -> Response:
         return head_of(answer)
