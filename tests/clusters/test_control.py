@@ -13,7 +13,7 @@ STRONG = Feature("f", "1", "over", 1e-40, 20.0, 0.9, 0.1)
 CLUSTERS = [
     Cluster(
         number, identity(members, KIND), KIND, members, label="mine", stability=0.9, features=(STRONG,), central=members[:1]
-    )  # fmt: skip
+    )
     for number, members in enumerate((tuple("abcdefgh"), tuple("ijklmn"), tuple("opqrst")), 1)
 ]
 

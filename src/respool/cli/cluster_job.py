@@ -12,7 +12,6 @@ import click
 from respool.batch.declaration import Task
 from respool.batch.sources import from_values
 from respool.batch.store.intake import Wishes
-from respool.batch.tasks import resolve
 from respool.cli import options
 from respool.cli.closing import close
 from respool.cli.options import option, together
@@ -24,12 +23,13 @@ from respool.clusters.model import Cluster, Clustering, Notice
 from respool.clusters.record import Record
 from respool.files import write_atomic
 from respool.phrases import counted
+from respool.summaries.settings import load_settings
+from respool.summaries.tasks import generation_task, session_with
 
 if TYPE_CHECKING:
     from respool.batch.spool import JobHandle
 
 KEY = "clustering"  # the one item of a clustering's job
-SUMMARIES = "respool.summaries.tasks:llm_generation"
 _SHOWN_NAMES = 5  # of a notice; the result has them all
 Check = Callable[[], str]
 """Reads what goes in, raises UsageError for what cannot be used, and says in one line what there is."""
@@ -49,10 +49,11 @@ def run_clustering(task: Task, request: Record, name: str, check: Check, given: 
 
     `given` are the options of HOW, WHERE and FOR_MACHINES. Raises UsageError, before anything is written, for bad input.
     """
-    workers = check_workers(given["workers"] or 1)
+    settings = load_settings({})
+    workers = check_workers(given["workers"] or settings.concurrency or 1)
     say(check())
     items, wishes = {KEY: request.to_data()}, Wishes(force=given["force"] or (), no_cache=given["force"])
-    then = () if given["no_summaries"] else ((resolve(SUMMARIES), "success"),)
+    then = () if given["no_summaries"] else ((generation_task(settings), "success"),)
     if given["dry_run"]:
         from respool.cli.dry import dry_run
 
@@ -65,7 +66,7 @@ def run_clustering(task: Task, request: Record, name: str, check: Check, given: 
         handle = spool.submit(task, items, name=name, then=then, wishes=wishes)
         if handle.stored_for_live_runner:
             raise busy(spool.holder(), str(spool.places.database), handle.id)
-        with contextlib.closing(view_for(no_tui=given["no_tui"], log=None)) as watcher:
+        with session_with(settings), contextlib.closing(view_for(no_tui=given["no_tui"], log=None)) as watcher:
             report = spool.run([handle.id], workers=workers, watcher=watcher, no_cache=wishes.no_cache)
         found = _result(handle)
         if found is not None and given["out"] is not None:

@@ -1,7 +1,7 @@
 """The clusterings as tasks of a batch: one item is one request, its result the whole clustering as data.
 
-A request holds the digests of its files, so an item is done again exactly when something that goes in has changed. When
-its job has ended, a follow-up is made of what it found: that is the batch's `then`, nothing of our own.
+A request holds the digests of its files, so an item is done again exactly when something that goes in has changed. What
+is to be made of the clusters follows the job by the batch's `then`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from respool.clusters.model import Clustering
 from respool.clusters.reading import read_text
 from respool.clusters.request import ImportRequest, NetworkRequest, TableRequest
 from respool.clusters.symbols import Aliases, read_aliases
-from respool.errors import GiveUp, SkipItem, UsageError
+from respool.errors import GiveUp, UsageError
 
 if TYPE_CHECKING:
     from respool.clusters.network import Question
@@ -111,14 +111,3 @@ def _need_packages() -> None:
             f"clustering needs {' and '.join(missing)}", why="they come with an extra",
             command="pip install 'respool[clusters]'",
         )  # fmt: skip
-
-
-def clusterings_of(parent: list[dict[str, Any]]) -> list[Clustering]:
-    """For a follow-up's `expand(parent)`: the clusterings that the parent's items gave.
-
-    Raises SkipItem("no clusters") if there is no cluster in any of them: the follow-up is then recorded as skipped.
-    """
-    found = [Clustering.from_data(one["result"]) for one in parent if one["result"] is not None]
-    if not any(one.clusters for one in found):
-        raise SkipItem("no clusters")
-    return found
