@@ -58,11 +58,10 @@ class Block:
         self._addresses: set[str] = set()  # what allowed names were resolved to
 
     def put_up(self, deck: Deck | None = None) -> None:
-        """From now on it holds, in every thread of this process.
+        """From now on it holds, in every thread of this process, as long as somebody calls `watch`.
 
         With a `deck` it holds for what a deck in replay would answer: what is recorded inside of it may go out.
         """
-        watch()
         self._deck = deck
         with _changing:
             _blocks.append(self)
@@ -106,6 +105,7 @@ def blocking(allowed_hosts: Iterable[str] = (), *, test: str = "", loopback: boo
     Network is disabled for host '192.0.2.1'
     """
     block = Block(allowed_hosts, test=test, loopback=loopback)
+    watch()
     block.put_up()
     try:
         yield

@@ -9,6 +9,7 @@ is a name that Windows keeps for itself.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from respool.canonical import digest
@@ -36,13 +37,9 @@ def cassette_path(
     >>> cassette_path(folder, "test_weather", None, "test_oslo", "Å").as_posix()
     'tests/cassettes/test_weather/test_oslo-_--e3b95f20b4b88e01.json'
     """
-    module = _part(module)
     if cls is None and test is None:
-        return folder / f"{module}.json"
-    place = folder / module
-    if cls is not None:
-        for each in cls.split("."):
-            place /= _part(each, snake=True)
+        return folder / f"{_part(module)}.json"
+    place = _place(folder, module, cls)
     if test is None:
         return place / "class.json"
     name = _part(test)
@@ -50,6 +47,14 @@ def cassette_path(
         plain = _PLAIN_PARAMETERS.fullmatch(params)
         name += f"-{params if plain else _shortened(params)}"
     return place / f"{name}.json"
+
+
+@lru_cache(maxsize=64)
+def _place(folder: Path, module: str, cls: str | None) -> Path:
+    place = folder / _part(module)
+    for each in () if cls is None else cls.split("."):
+        place /= _part(each, snake=True)
+    return place
 
 
 def _part(part: str, *, snake: bool = False) -> str:

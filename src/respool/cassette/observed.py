@@ -85,12 +85,13 @@ def write(state: Path, session: Session, notes: Iterable[Note], at: int) -> None
     from respool.files import private_folder, write_atomic
 
     stamps: dict[str, list[int]] = {}
+    below = os.path.join(session.root, "")
     rows = []
     for each in notes:
         if each.path not in stamps:
             stamps[each.path] = list(stamp(each.path))
         test, shows = _meaning(each, session)
-        path = os.path.relpath(each.path, session.root)
+        path = each.path.removeprefix(below) if each.path.startswith(below) else os.path.relpath(each.path, session.root)
         rows.append([test, path, each.interactions, list(each.unplayed) if shows else None, stamps[each.path]])
     run = {"run": session.run, "at": at, "root": str(session.root), "parts": session.parts, "opened": rows}
     folder = private_folder(state / FOLDER)
