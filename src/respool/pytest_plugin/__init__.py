@@ -116,12 +116,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         prepare(marked)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Say whose cassette the fixture of that name is."""
-    RUNNING.append(item)
-
-
 def pytest_deselected(items: list[pytest.Item]) -> None:
     """A run that leaves tests out shows nothing about what their cassettes need."""
     if items:
