@@ -15,6 +15,7 @@ from respool.cli.talk import counts_text, moment, put_json, say, seconds_text
 from respool.phrases import counted
 
 Counts = Mapping[ItemState, int]
+SUMMARIES = "respool.summaries.tasks:llm_generation"
 FINISHED = (ItemState.DONE, ItemState.CACHED, ItemState.SKIPPED, ItemState.FAILED)
 
 
@@ -28,10 +29,10 @@ def failure_kinds(database: Database, job: Job) -> dict[str, int]:
 def close(
     database: Database, jobs: Iterable[Job], *, seconds: float, signal_number: int | None = None,
     paused: Mapping[int, str] | None = None, now: Mapping[int, Counts] | None = None, as_json: bool = False,
-    note: Mapping[str, Any] | None = None,
+    note: Mapping[str, Any] | None = None, last_word: int | None = None,
 ) -> int:  # fmt: skip
     """Say how `jobs` stand, on stderr and with `as_json` on stdout; the exit code. By job: `paused` are reasons, `now`
-    the items that have ended in this run, where that is known."""
+    the items that have ended in this run, where that is known. The caller has the last word on the job `last_word`."""
     jobs, paused = list(jobs), dict(paused or {})
     code = int(exit_of_jobs(jobs, paused)) if signal_number is None else exit_of_signal(signal_number)
     kinds = {job.id: failure_kinds(database, job) for job in jobs}
@@ -44,6 +45,8 @@ def close(
         say(f"{job.name} #{job.id}: {counts_text(job.counts, kinds[job.id])} in {seconds_text(seconds)}{when}")
         for line in hints(database, job, paused.get(job.id, job.paused_reason)):
             say(f"  {line}")
+        for line in _own_words(database, job) if job.id != last_word else ():
+            say(line)
     if not jobs:
         say("nothing to do: no job is open")
     if signal_number is not None:
@@ -57,6 +60,15 @@ def close(
         data = {"jobs": listed, "exit": code, "seconds": round(seconds, 3), "signal": signal_number}
         put_json({**data, **(note or {})})
     return code
+
+
+def _own_words(database: Database, job: Job) -> list[str]:
+    """What a product has to say of a job of its own."""
+    if job.task != SUMMARIES:
+        return []
+    from respool.summaries.result import closing_lines
+
+    return closing_lines(database, job)
 
 
 def now_and_before(counts: Counts, now: Counts) -> tuple[Counts, Counts]:

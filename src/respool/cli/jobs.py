@@ -35,6 +35,12 @@ def _show() -> click.Command:
     return show
 
 
+def _attempts() -> click.Command:
+    from respool.cli.jobs_attempts import attempts
+
+    return attempts
+
+
 def _prune() -> click.Command:
     from respool.cli.jobs_prune import prune
 
@@ -228,6 +234,7 @@ def watch(
         "list": Lazy(lambda: list_jobs, "All jobs, with their state and counts."),
         "show": Lazy(_show, "One job: what it is, how it stands, who runs it."),
         "items": Lazy(lambda: items, "The items of a job: state, result, or why they failed."),
+        "attempts": Lazy(_attempts, "Every try, with what it left: questions and answers of models."),
         "events": Lazy(lambda: events, "What happened, in its order."),
         "retry": Lazy(lambda: retry, "Failed items become pending again, with fresh budgets."),
         "cancel": Lazy(lambda: cancel, "End a job: what is pending is cancelled."),

@@ -214,6 +214,7 @@ class _Summarise:
             spool.database(), [one for one in report.jobs if one.id != handle.id] + [job], seconds=report.seconds,
             signal_number=report.signal, paused={number: pause.reason for number, pause in report.paused.items()},
             now=report.now, as_json=self.given["as_json"], note={"result": counts.to_data(), "spent": used},
+            last_word=job.id,
         )  # fmt: skip
         for what, one in used.items():
             say(_spent_text(what, one))

@@ -23,7 +23,10 @@ _STYLE = files("respool.summaries").joinpath("report.css").read_text(encoding="u
 def as_html(report: Report) -> str:
     """The report as a page."""
     places = {entry.key: place for place, entry in enumerate(report.entries)}
-    belongs = {member: places[entry.key] for entry in report.entries for member in entry.members}
+    belongs: dict[str, int] = {}
+    for entry in report.entries:  # clusters come before their parts, whose members keep the whole's colour
+        for member in entry.members:
+            belongs.setdefault(member, places[entry.key])
     picture = network(report.picture, belongs, [entry.key for entry in report.entries])
     body = "\n".join(_article(entry, places[entry.key], judged=report.judged) for entry in report.entries)
     contents = "".join(_content(entry, places[entry.key]) for entry in report.entries)
@@ -94,7 +97,7 @@ def _claim(key: str, claim: Claim) -> str:
     verdict = ""
     if claim.verdict is not None:
         told = f"{claim.verdict}: {claim.reason or ''}"
-        verdict = f' <span class="{_tone(claim.verdict)}">{escape(told)}</span>'
+        verdict = f'<div class="{_tone(claim.verdict)}"><small>{escape(told)}</small></div>'
     return (
         f'<div class="claim {escape(claim.verdict or "")}"><strong>{escape(claim.name)}</strong><br>{escape(claim.statement)}'
         f'<div class="cites">{links}</div><small>{escape(", ".join(claim.support))}</small>{verdict}</div>'
@@ -119,7 +122,7 @@ def _evidence(key: str, evidence: Evidence) -> str:
     if evidence.kind is ClusterKind.FUNCTIONAL:
         head = "<tr><th>id<th>term<th>q<th>fold<th>genes</tr>"
         rows = "".join(
-            f'<tr id="e{_id(key)}-{_id(term.id)}"><td>{escape(term.id)}<td>{escape(term.name)}<td>{number_text(term.q)}'
+            f'<tr id="e{_id(key)}-{_id(term.id)}"><td>{escape(term.id)}<td>{escape(term.name)}<td class="number">{number_text(term.q)}'
             f"<td>{'' if term.fold is None else number_text(term.fold)}"
             f"<td>{term.overlap}: {escape(', '.join(term.genes))}</tr>"
             for term in evidence.terms
