@@ -32,7 +32,7 @@ def feature(v: float, *, supplementary: bool = False) -> Feature:
         (1e-9, 3, 0.9, "medium"),
         (1e-9, 1, 0.9, "low"),
         (1e-9, 6, 0.5, "medium"),
-        (1e-9, 6, 0.2, "low"),
+        (1e-9, 6, 0.19, "low"),
         (1e-9, 0, 0.9, "high"),  # an imported term that does not say which genes
     ],
 )

@@ -16,7 +16,7 @@ from respool.clusters.record import Record
 Q_STRONG, Q_SOME = 1e-6, 1e-3  # the best term's adjusted value
 V_STRONG, V_SOME = 10.0, 5.0  # the best feature's v-test (two-sided p of 2e-23 and 6e-7)
 COVERED_STRONG, COVERED_SOME = 0.5, 0.2  # the share of members that share a term with others
-STABLE, GONE = 0.6, 0.25  # mean best Jaccard index over resamples; a real cluster can be shaky, a shuffled one is gone
+STABLE, GONE = 0.6, 0.2  # mean best Jaccard index over resamples; a real cluster can be shaky, a shuffled one is gone
 
 
 class Level(StrEnum):

@@ -69,6 +69,8 @@ def _groups(rows: Rows) -> tuple[Groups, list[Notice]]:
         group = groups.setdefault(cells[cluster], set())
         repeated += cells[member] in group
         group.add(cells[member])
+    if not groups:
+        raise UsageError(f"{rows.name} has a header and no members", where=rows.name)
     told = [Notice("repeated_member", f"{counted(repeated, 'row')} given more than once", repeated)] if repeated else []
     return {label: tuple(sorted(members)) for label, members in groups.items()}, told
 
