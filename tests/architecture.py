@@ -38,7 +38,7 @@ FLOORS: dict[int, str] = {
     "batch/snapshot batch/report batch/resolving batch/adopt batch/expansion batch/intray batch/patience batch/planning "
     "batch/runner batch/runner_* batch/runner/* batch/attended",
     4: "cassette/recording compat compat/vcr compat/vcr/* batch/spool respool",
-    5: "rerecord rerecord/* clusters clusters/* summaries summaries/* doctor",
+    5: "rerecord rerecord/* clusters clusters/* summaries summaries/* doctor library_doctor",
     6: "pytest_plugin pytest_plugin/* cli cli/* web web/*",
 }
 

@@ -57,7 +57,7 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     },
     **{
         f"cassette/{name}.py": ("cli/test_cassettes_check.py", "a check is proven by what it finds on real cassettes")
-        for name in ("upkeep", "upkeep_age", "upkeep_fixes", "upkeep_settings", "upstream", "baseline", "second_opinion")
+        for name in ("upkeep", "upkeep_age", "upkeep_fixes", "upkeep_remains", "upkeep_settings", "upstream", "baseline", "second_opinion")
     },
     **{
         f"cli/{name}.py": ("cli/test_cassettes_check.py", "a part of what the command prints")
@@ -94,6 +94,12 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     "cli/cluster_job.py": ("cli/test_clustering.py", "a command and the job that it makes"),
     "cassette/cleaning.py": ("cassette/test_recording.py", "what a recording refuses to keep"),
     "cli/cassettes_look.py": ("cli/test_cassettes.py", "one group of commands"),
+    "batch/documents.py": ("cli/test_jobs_show.py", "the form of what --json prints, and the API answers"),
+    **{
+        f"web/{name}.py": ("web/test_api.py", "the web door is tested over real HTTP")
+        for name in ("app", "forms", "office", "problems", "pulse", "serving")
+    },
+    "web/settings.py": ("cli/test_serve.py", "settings that cannot be, as the command tells of them"),
     "batch/repairs.py": ("batch/test_upkeep.py", "a repair is proven by the finding that it ends"),
     "batch/model.py": ("batch/test_settle.py", "values; their legal moves are what verdicts are held against"),
     "batch/context.py": ("batch/test_execute.py", "tasks see it when they are tried"),

@@ -14,6 +14,9 @@ from respool.errors import UsageError
 from respool.files import write_atomic
 from respool.findings import Severity
 
+FILE = "cassettes-baseline.json"
+"""Where a project's baseline is if nobody says another place, below its root."""
+
 _DAY = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])")
 
 

@@ -44,7 +44,10 @@ class Fixed(NamedTuple):
 
 @dataclass(slots=True)
 class Backup:
-    """Files as they were `at` (UTC microseconds), in `folder`; paths are below the folder that holds the state folder."""
+    """Files as they were `at` (UTC microseconds), in `folder`; paths are below the folder that holds the state folder.
+
+    `beside` names the backup of something else that was made in the same repair, so that both can go back together.
+    """
 
     folder: Path
     at: int
@@ -52,10 +55,11 @@ class Backup:
     files: list[tuple[str, str | None]]
     moved: list[list[str]] = field(default_factory=list)
     undone: bool = False
+    beside: str = ""
 
     def save(self) -> None:
         """Write the manifest; without one a folder is no backup."""
-        names = ("at", "why", "undone", "files", "moved")
+        names = ("at", "why", "undone", "files", "moved", "beside")
         data = {"v": 1, **{name: getattr(self, name) for name in names}}
         write_atomic(self.folder / MANIFEST, json.dumps(data, indent=1))
 
@@ -190,7 +194,8 @@ def backups(state: Path) -> list[Backup]:
             data = json.loads(manifest.read_bytes())
             files = [(str(path), None if kept is None else str(kept)) for path, kept in data["files"]]
             moved = [[str(now), str(was)] for now, was in data["moved"]]
-            found.append(Backup(manifest.parent, int(data["at"]), str(data["why"]), files, moved, bool(data["undone"])))
+            told = int(data["at"]), str(data["why"])
+            found.append(Backup(manifest.parent, *told, files, moved, bool(data["undone"]), str(data["beside"])))
         except (OSError, ValueError, TypeError, KeyError):
             continue  # not completed, or not ours
     return sorted(found, key=lambda each: (each.at, each.folder.name), reverse=True)

@@ -25,8 +25,6 @@ from respool.clock import SYSTEM, local_time, rfc3339
 from respool.errors import UsageError
 from respool.phrases import counted
 
-BASELINE = "cassettes-baseline.json"
-
 _ASKS = together(
     option("--only", multiple=True, type=click.Choice(CHECKS), metavar="CHECK", help="Look at this only; may be repeated."),
     option("--kingfisher", "second", is_flag=True, help="Ask kingfisher's rules about leaks, too; needs 'respool[scan]'."),
@@ -39,7 +37,7 @@ _MENDS = together(
 )
 _ACCEPTS = together(
     option("--baseline", "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-           help=f"The findings that are accepted for a while [{BASELINE}, if it is there]."),
+           help=f"The findings that are accepted for a while [{baseline.FILE}, if it is there]."),
     option("--write-baseline", "accepts", is_flag=True, help="Accept what is found; asks for the reason and the last day."),
     option("--reason", metavar="TEXT", help="Why it is accepted, for those that have no reason yet."),
     option("--expires", metavar="DAY", help="The last day on which it is, such as 2027-01-31."),
@@ -114,7 +112,7 @@ def state_of(settings: UpkeepSettings) -> Path:
 def _baseline(settings: UpkeepSettings, file: Path | None, *, accepts: bool) -> tuple[Path, list[baseline.Entry]]:
     """The baseline that is meant, and its entries: none if nobody asked for one and none is there."""
     named = file or (settings.root / settings.baseline if settings.baseline else None)
-    place = (named or settings.root / BASELINE).absolute()
+    place = (named or settings.root / baseline.FILE).absolute()
     if not place.exists() and (accepts or named is None):
         return place, []
     return place, baseline.load(place)
