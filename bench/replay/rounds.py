@@ -62,7 +62,8 @@ def _run(cell: Cell, folder: Path) -> Json | str:
             os.killpg(process.pid, signal.SIGKILL)
             return f"not done after {DEADLINE_S:.0f} s"
     if process.returncode != 0:
-        return (err.strip().splitlines() or ["ended without a word"])[-1][:200]
+        told = [line.strip(" |") for line in err.splitlines() if any(each.isalpha() for each in line)]
+        return (told or ["ended without a word"])[-1][:200]
     found: Json = json.loads(out.splitlines()[-1])
     return found
 

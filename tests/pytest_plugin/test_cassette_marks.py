@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from counting_service import Service
+from respool.pytest_plugin.stashed import RUNNING
 
 ONE = """
     import os, httpx, pytest
@@ -352,3 +353,23 @@ def test_kinds_of_tests(project: pytest.Pytester, service: Service, kind: str) -
     run(project).assert_outcomes(passed=1)
     assert service.asked == 1
     assert len(list(Path(project.path).rglob("cassettes/**/*.json"))) == 1
+
+
+def test_a_run_leaves_no_test_behind(project: pytest.Pytester) -> None:
+    """Else the fixture would open the cassette of a test that has long ended."""
+    project.makepyfile(test_it="""
+        import pytest
+
+        @pytest.fixture
+        def broken():
+            raise OSError("no service here")
+
+        def test_passes(): ...
+        def test_fails(): assert False
+        def test_is_not_set_up(broken): ...
+        @pytest.mark.skip
+        def test_is_left_out(): ...
+    """)
+    before = list(RUNNING)
+    run(project).assert_outcomes(passed=1, failed=1, errors=1, skipped=1)
+    assert before == RUNNING

@@ -249,7 +249,8 @@ def use_cassette(
         raise UsageError(f"unplayed={unplayed!r} is not 'report' or 'fail'")
     path = Path(path)
     conditions = Conditions(
-        mode_named(mode, path), match or (Matching.of(matching) if matching else DEFAULT_MATCHING), tuple(redact), tuple(without),
+        mode_named(mode, path), match or (Matching.of(matching) if matching else DEFAULT_MATCHING),
+        tuple(redact), tuple(without),
         None if allow_status is None else frozenset(allow_status), keep_failures, repeats, unplayed,
         tuple(Path(one) for one in also),
     )  # fmt: skip

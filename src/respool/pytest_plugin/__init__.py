@@ -6,8 +6,8 @@ environments whose tests never open a cassette.
 
 from __future__ import annotations
 
-import sys
 import os
+import sys
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
