@@ -6,7 +6,6 @@ import json
 import math
 import socket
 import urllib.error
-from email.utils import formatdate
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from respool.batch.model import Failed, Kind, Later, Skipped
-from respool.batch.policy import FINAL_KINDS, Breaker, Concurrency, Retry, classify, retry_after_seconds
+from respool.batch.policy import FINAL_KINDS, Breaker, Concurrency, Retry, classify
 from respool.errors import GiveUp, RetryLater, SkipItem, UsageError
 
 NOW = 1_700_000_000_000_000
@@ -126,37 +125,6 @@ def test_it_takes_a_round_of_successes_to_win_one_place_back(ceiling: int) -> No
     for _ in range(ceiling * ceiling):
         allowed.succeeded()
     assert allowed.limit == ceiling
-
-
-# ── Retry-After ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@given(st.integers(0, 4_000_000_000), st.integers(0, 10**6), st.integers(-(10**9), 10**9))
-def test_a_date_is_measured_against_the_answers_own_date(answered: int, wait: int, skew: int) -> None:
-    """However wrong the local clock is."""
-    until, date = formatdate(answered + wait, usegmt=True), formatdate(answered, usegmt=True)
-    assert retry_after_seconds(until, date, now=(answered + skew) * 1_000_000) == wait
-    assert retry_after_seconds(date, until, now=0) == 0, "a date that has passed asks for no wait"
-    assert retry_after_seconds(until, None, now=answered * 1_000_000) == wait
-
-
-@given(st.floats(0, 1e9))
-def test_seconds_are_taken_as_they_are(seconds: float) -> None:
-    assert retry_after_seconds(f" {seconds!r} ", None, 0) == seconds
-    assert retry_after_seconds(f"-{seconds + 1!r}", None, 0) == 0
-
-
-@pytest.mark.parametrize("text", ["", "soon", "nan", "inf", "1e999", "Wed, 99 Xxx 2015", "12 parsecs", "\x00"])
-def test_what_cannot_be_read_is_none(text: str) -> None:
-    assert retry_after_seconds(text, None, 0) is None
-    assert retry_after_seconds(None, None, 0) is None
-    assert retry_after_seconds("Wed, 21 Oct 2015 07:28:30 GMT", "rubbish", 0) is None
-
-
-@given(st.text(), st.none() | st.text())
-def test_no_header_is_an_error(value: str, answered: str | None) -> None:
-    seconds = retry_after_seconds(value, answered, NOW)
-    assert seconds is None or (seconds >= 0 and math.isfinite(seconds))
 
 
 # ── what an exception means ──────────────────────────────────────────────────────────────────────────────────────────

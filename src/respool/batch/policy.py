@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from respool.batch.model import Failed, Kind, Later, Outcome, Skipped
 from respool.errors import GiveUp, RetryLater, SkipItem, TryFailed, UsageError
+from respool.retry_after import retry_after_seconds
 
 # A second try of these gives the same answer and costs the same money.
 FINAL_KINDS = frozenset({Kind.INVALID, Kind.REFUSED, Kind.TRUNCATED, Kind.NOT_RECORDED})
@@ -99,29 +99,6 @@ class Concurrency:
             self._successes += 1
             if self._successes >= self.limit:
                 self.limit, self._successes = self.limit + 1, 0
-
-
-def retry_after_seconds(value: str | None, answered: str | None, now: int) -> float | None:
-    """Seconds that a Retry-After header asks for: a number, or an HTTP date measured against the answer's own Date.
-
-    `answered` is the answer's Date header, `now` the local instant used when there is none. None if unreadable.
-
-    >>> retry_after_seconds("Wed, 21 Oct 2015 07:28:30 GMT", "Wed, 21 Oct 2015 07:28:00 GMT", now=0)
-    30.0
-    """
-    if value is None:
-        return None
-    text = value.strip()
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            until = parsedate_to_datetime(text).timestamp()
-            start = parsedate_to_datetime(answered).timestamp() if answered else now / 1e6
-        except (TypeError, ValueError):
-            return None
-        seconds = until - start
-    return max(0.0, seconds) if seconds < math.inf else None  # not so for NaN either
 
 
 def classify(error: BaseException, now: int) -> Outcome:

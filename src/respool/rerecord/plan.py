@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from respool.cassette import observed
-from respool.cassette.library import Library
 from respool.cassette.test_map import TestMap, scan
-from respool.clock import MICROSECONDS
-from respool.errors import CassetteError, NothingMatches, UsageError
+from respool.cassette.upkeep_age import stale
+from respool.cassette.upkeep_settings import load_upkeep
+from respool.cassette.upstream import version_of
+from respool.errors import NothingMatches, UsageError
 from respool.phrases import counted
 from respool.rerecord import selection
 from respool.rerecord.history import Ended
@@ -20,8 +21,6 @@ from respool.rerecord.settings import TABLE, Settings
 from respool.rerecord.units import Unit, units
 
 Choice = Literal["priority", "all", "failures", "stale", "paths"]
-DAY = 86_400 * MICROSECONDS
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -108,13 +107,8 @@ def _chosen(
         ordered = selection.prioritised([file for file in failed if not asked.paths or file in narrowed], settings.priority)
         return {file: f"failed: {failed[file].kind}" for file in ordered if (settings.root / file).is_file()}
     if asked.choice == "stale":
-        if settings.refresh is None:
-            raise UsageError(
-                "it is not said when a cassette is stale", where=f"refresh in {TABLE}", command='set refresh = "30d"'
-            )
-        told = {file: _stale(known.get(file, set()), settings, now) for file in narrowed}
-        ordered = selection.prioritised([file for file, why in told.items() if why], settings.priority)
-        return {file: told[file] for file in ordered}
+        told = _stale({file: known.get(file, set()) for file in narrowed}, settings, now)
+        return {file: told[file] for file in selection.prioritised(told, settings.priority)}
     if not settings.priority:
         raise selection.no_patterns()
     ordered = selection.by_priority(narrowed, settings.priority)
@@ -144,25 +138,26 @@ def _priority(file: str, settings: Settings) -> str:
     return next((f"priority {pattern}" for pattern in settings.priority if selection.matches(pattern, file)), "")
 
 
-def _stale(cassettes: set[str], settings: Settings, now: int) -> str:
-    """Why a file's cassettes are stale; "" if they are not."""
-    ages = []
-    for name in sorted(cassettes):
-        path = settings.root / name
-        if not path.is_file():
-            if "*" not in name:
-                return f"never recorded: {name}"
-            continue
-        try:
-            tape = Library(path.parent).load(path)
-        except CassetteError:
-            return f"cannot be read: {name}"
-        at = min([each.at for each in tape.interactions if each.at] or [tape.at or 0]) or path.stat().st_mtime_ns // 1000
-        ages.append((now - at, name))
-    age, name = max(ages, default=(0, ""))
-    if settings.refresh is None or age <= settings.refresh * MICROSECONDS:
-        return ""
-    return f"stale: {name} was recorded {age // DAY} days ago"
+def _stale(known: Mapping[str, set[str]], settings: Settings, now: int) -> dict[str, str]:
+    """The files with a cassette that is stale, or was never recorded, and why."""
+    upkeep = load_upkeep(settings.root)
+    if not (upkeep.refresh or upkeep.inputs or upkeep.upstream):
+        raise UsageError(
+            "it is not said when a cassette is stale", where=f"refresh in {TABLE}", command='set refresh = "30d"',
+            why="inputs and upstream in [tool.respool.cassettes] would say it, too",
+        )  # fmt: skip
+    files: dict[Path, list[str]] = {}
+    never: dict[str, str] = {}
+    for file, names in known.items():
+        for name in names:
+            path = settings.root / name
+            if path.is_file():
+                files.setdefault(path, []).append(file)
+            elif "*" not in name:
+                never.setdefault(file, f"never recorded: {name}")
+    found = stale(files, now, upkeep, lambda command: version_of(command, settings.root))
+    told = {each.cassette: f"{_relative(each.cassette, settings.root)}: {each.reason}" for each in found}
+    return never | {file: reason for path, reason in told.items() for file in files[path]}
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -38,14 +38,14 @@ class Settings:
     limits: Mapping[str, str] = field(default_factory=dict)
     max_pause: float = 3600.0
     timeout: float = 600.0
-    refresh: float | None = None
     volatile: tuple[str, ...] = ()
 
 
 _TEXTS = ("priority", "require_env", "tests", "test_files", "volatile")
-_DURATIONS = ("max_pause", "timeout", "refresh")
+_DURATIONS = ("max_pause", "timeout")
 _STATUSES = ("allow_status", "transient")
-KEYS = (*_TEXTS, *_DURATIONS, *_STATUSES, "limits", "probe")
+_OTHERS = ("refresh",)  # read by cassette/upkeep_settings.py
+KEYS = (*_TEXTS, *_DURATIONS, *_STATUSES, *_OTHERS, "limits", "probe")
 
 
 def load_settings(start: Path | None = None) -> Settings:
@@ -70,7 +70,7 @@ def load_settings(start: Path | None = None) -> Settings:
             close = meant(key, KEYS)
             hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(KEYS)}"
             raise UsageError(f"{TABLE} has no key {key!r}", where=str(file), why=hint)
-    found = {key: _checked(key, value, str(file)) for key, value in table.items()}
+    found = {key: _checked(key, value, str(file)) for key, value in table.items() if key not in _OTHERS}
     folder = ours.get("cassettes", {}).get("folder", "cassettes")
     made = Settings(file.parent.absolute(), folder=str(folder), **found)
     return _with_tests(made, tool.get("pytest", {}).get("ini_options", {}))
