@@ -8,7 +8,7 @@ unless that is asked for (real models add true biology).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from respool.clusters.record import Record
@@ -111,10 +111,26 @@ def _phenotype(evidence: Evidence, summary: PhenotypeSummary) -> Iterator[Violat
         yield from _numbers(f"{where}.statement", theme.statement, _figures(evidence, cited, theme))
         yield from _numbers(f"{where}.name", theme.name, _figures(evidence, cited, theme))
         yield from _directions(f"{where}.statement", theme.statement, {feature.direction for feature in cited})
+        yield from _levels(f"{where}.statement", theme.statement, features)
+        for one in cited:
+            # "Seizure=1: 80% ...; " and "Seizure=1 (80% ...)" speak of this feature alone.
+            for part in re.finditer(re.escape(one.id) + r"\s?[:(]([^;)]*)", theme.statement):
+                yield from _numbers(f"{where}.statement", part[1], _figures(evidence, [one], theme))
     for at, name in enumerate(summary.not_explained):
         if name not in features and name not in evidence.members:
             yield Violation("unknown_feature", f"$.not_explained[{at}]", name, "it is neither a feature nor a member")
     yield from _whole(evidence, summary, _figures(evidence, evidence.features, summary))
+
+
+_LEVEL = re.compile(r"[^\s;,(]+=\w+")
+
+
+def _levels(where: str, text: str, features: Mapping[str, ShownFeature]) -> Iterator[Violation]:
+    """Features that a sentence names with a level ("Seizure=1") that the evidence does not show."""
+    shown = {found[0] for name in features for found in _LEVEL.finditer(name)}
+    for found in _LEVEL.finditer(text):
+        if found[0] not in shown:
+            yield Violation("unknown_feature", where, found[0], "the evidence shows no such feature at this level")
 
 
 def _whole(evidence: Evidence, summary: Summary, figures: Figures) -> Iterator[Violation]:
@@ -147,7 +163,7 @@ def _figures(evidence: Evidence, cited: Iterable[ShownTerm | ShownFeature], part
         figures.count(evidence.hidden_terms, evidence.hidden_features)
         figures.count(sum(term.significant for term in evidence.terms))
     elif isinstance(part, Theme):
-        figures.count(len(part.genes), len(part.term_ids))
+        figures.count(len(part.genes), len(part.genes) - 1, len(part.term_ids))  # "A and 4 other genes"
         figures.pair(len(part.genes), evidence.size)
     else:
         figures.count(len(part.features))

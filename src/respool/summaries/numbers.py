@@ -19,6 +19,7 @@ _Q = re.compile(r"\b(?:q|q-value|FDR|adjusted p)\s*(=|<=|≤|<|of|is)\s*$", re.I
 _FOLD = re.compile(r"\b(?:fold(?: enrichment)?)\s*(?:=|of|is)?\s*$|^(?:-|\s)fold\b", re.IGNORECASE)
 _V = re.compile(r"\bv-?test\s*(?:=|of|is)?\s*$|\bv\s*=\s*$", re.IGNORECASE)
 _COUNTED = re.compile(r"^\s+(?:\w+\s+)?(?:genes|members|entities|patients|proteins|terms|themes|features)\b")
+_IN_BRACKETS = re.compile(r"^[^.;()]{0,30}\(\s*$")
 _PERCENT = re.compile(r"^\s?(?:%|per cent\b|percent\b)")
 
 
@@ -95,18 +96,18 @@ def false_numbers(text: str, figures: Figures) -> Iterator[tuple[str, str]]:
     said = [
         _Said(found[1], _value(found[1]), text[: found.start()], text[found.end() :]) for found in _STANDING.finditer(text)
     ]
-    skip = False
-    for at, one in enumerate(said):
-        if skip:
-            skip = False
-            continue
-        following = said[at + 1] if at + 1 < len(said) else None
-        between = "" if following is None else text[len(one.before) + len(one.written) : len(following.before)]
-        if following is not None and _OF.match(between):
-            skip = True
-            if (one.value, following.value) not in figures.pairs:
-                known = ", ".join(f"{part:g} of {whole:g}" for part, whole in sorted(figures.pairs)[:5])
-                yield f"{one.written} of {following.written}", f"the evidence has no such pair; it has {known}"
+    at = 0
+    while at < len(said):
+        one, at = said[at], at + 1
+        if at < len(said) and _OF.match(_between(text, one, said[at])):
+            whole, at = said[at], at + 1
+            if (one.value, whole.value) not in figures.pairs:
+                known = ", ".join(f"{part:g} of {total:g}" for part, total in sorted(figures.pairs)[:5])
+                yield f"{one.written} of {whole.written}", f"the evidence has no such pair; it has {known}"
+            elif at < len(said) and _IN_BRACKETS.search(_between(text, whole, said[at])) and _PERCENT.match(said[at].behind):
+                share, at = said[at], at + 1
+                if not _among(share, [100 * one.value / whole.value]):
+                    yield share.written, f"{one.written} of {whole.written} is another percentage"
             continue
         what, allowed, bound = _sort(one, figures)
         if bound and any(number <= one.value for number in allowed):
@@ -115,10 +116,15 @@ def false_numbers(text: str, figures: Figures) -> Iterator[tuple[str, str]]:
             yield one.written, f"the evidence has no such {what} here"
 
 
+def _between(text: str, one: _Said, other: _Said) -> str:
+    return text[len(one.before) + len(one.written) : len(other.before)]
+
+
 def _sort(one: _Said, figures: Figures) -> tuple[str, set[float], bool]:
     """What this is a number of, the right ones, and whether it is a bound ("q < 0.01")."""
     if comparison := _Q.search(one.before):
-        return "q", figures.qs | {figures.alpha}, "<" in comparison[1] or "≤" in comparison[1]
+        bound = "<" in comparison[1] or "≤" in comparison[1]
+        return "q", figures.qs | ({figures.alpha} if bound else set()), bound
     if _FOLD.search(one.before) or _FOLD.search(one.behind):
         return "fold", figures.folds, False
     if _V.search(one.before):
