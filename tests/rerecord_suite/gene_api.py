@@ -5,7 +5,7 @@
     GET  /genes/BRCA1?…                    symbol, aliases, partners with their scores
     POST /genes                            the same for a list of symbols
     GET  /wait?seconds=0.5                 the same after a while
-    GET  /leak, /denied                    an answer with somebody's key in it; 403
+    GET  /leak, /denied, /broken           an answer with somebody's packed key; 403; 500
     POST /_control                         {"key", "limit", "period", "fail_every", "latency", "generation"}: change them
 
 Of every `fail_every` requests one fails: 500, 503, 429 and no answer at all take turns. What is above `limit` in a sliding
@@ -15,6 +15,8 @@ Of every `fail_every` requests one fails: 500, 503, 429 and no answer at all tak
 # ruff: noqa: T201 - a program of its own
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import math
 import sys
@@ -75,6 +77,8 @@ class Verdicts:
             return 401, 0.0
         if path.startswith("/denied"):
             return 403, 0.0
+        if path.startswith("/broken"):
+            return 500, 0.0
         if now < self.closed_until:
             return 429, math.ceil(self.closed_until - now)
         while self.window and self.window[0] <= now - controls.period:
@@ -159,7 +163,8 @@ class Handler(BaseHTTPRequestHandler):
             "generation": generation, "generated_at": datetime.now(UTC).isoformat(), "request_id": str(uuid.uuid4()),
         }  # fmt: skip
         if path == "/leak":
-            return served | {"note": f"remember {LEAKED}"}
+            packed = gzip.compress(f"remember {LEAKED}".encode())  # the redaction does not look there, the leak check does
+            return served | {"note": base64.b64encode(packed).decode()}
         if body:
             return served | {"genes": [genes.told(symbol) for symbol in json.loads(body)["symbols"]]}
         return served | genes.told(path.rpartition("/")[2])

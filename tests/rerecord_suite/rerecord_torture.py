@@ -50,12 +50,34 @@ class GeneApi:
         """The log's lines from the one with that number on."""
         return [json.loads(line) for line in self.log.read_text().splitlines()[start:]]
 
+    def __enter__(self) -> GeneApi:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """End the process."""
         self.process.kill()
         self.process.wait()
         assert self.process.stdout is not None
         self.process.stdout.close()
+
+
+def environment(key: str = RIGHT) -> dict[str, str]:
+    """The environment of a run: ours, without what speaks to the pytest that we run in."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "RESPOOL_", "COV_"))}
+    return kept | {"GENES_KEY": key}
+
+
+def respool(folder: Path, *arguments: str, code: int, key: str = RIGHT) -> Any:
+    """What `respool ARGUMENTS --json` prints, None if nothing; it must end with that exit code."""
+    done = subprocess.run(
+        [PROGRAM, *arguments, "--json"], cwd=folder, env=environment(key), capture_output=True, text=True, timeout=600,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return json.loads(done.stdout) if done.stdout else None
 
 
 @dataclass
@@ -118,18 +140,13 @@ class RerecordTorture:
         """End the API."""
         self.api.close()
 
-    def environment(self, key: str = RIGHT) -> dict[str, str]:
-        """The environment of a run."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "RESPOOL_", "COV_"))}
-        return kept | {"GENES_KEY": key}
-
     def first_recording(self) -> None:
         """The old cassettes, by plain pytest in one process; those of the late files are not made."""
         late = sorted({f"tests/{Path(cassette).parent.name}.py" for cassette in self.suite.late})
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--cassettes=fill",
              *(f"--ignore={file}" for file in late)],
-            cwd=self.suite.folder, env=self.environment(), capture_output=True, text=True, check=False,
+            cwd=self.suite.folder, env=environment(), capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-4000:]
         assert self.there() == set(self.suite.cassettes) - self.suite.late
@@ -166,21 +183,12 @@ class RerecordTorture:
         with open(self.folder / "said", "ab") as said:
             return subprocess.Popen(
                 [PROGRAM, "rerecord", "--workers", "8", "--delay", "0", *options], cwd=self.suite.folder,
-                env=self.environment(key), stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+                env=environment(key), stdin=subprocess.DEVNULL, stdout=said, stderr=said,
             )  # fmt: skip
 
     def said(self) -> str:
         """The end of what the runs said."""
         return (self.folder / "said").read_text(errors="replace")[-6000:]
-
-    def respool(self, *arguments: str, code: int | None = None) -> Any:
-        """The JSON that another command prints."""
-        done = subprocess.run(
-            [PROGRAM, *arguments, "--json"], cwd=self.suite.folder, env=self.environment(), capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
-        assert code is None or done.returncode == code, done.stdout[-2000:] + done.stderr[-2000:]
-        return json.loads(done.stdout)
 
     def _next_generation(self) -> None:
         self.generation += 1
@@ -220,7 +228,7 @@ class RerecordTorture:
         else:
             journals = self.suite.folder / ".respool" / "swaps"
             deadline = time.monotonic() + 10
-            self._until(runner, lambda: time.monotonic() > deadline or (journals.is_dir() and any(os.scandir(journals))))
+            self._until(runner, lambda: time.monotonic() > deadline or (journals.is_dir() and os.listdir(journals)))
 
     def _size(self) -> int:
         return self.api.log.stat().st_size
@@ -272,7 +280,7 @@ class RerecordTorture:
 
     def failed_files(self) -> set[str]:
         """The files that `--failures` would run, with those that share a cassette with them."""
-        told = self.respool("rerecord", "--failures", "--dry-run")
+        told = respool(self.suite.folder, "rerecord", "--failures", "--dry-run", code=0)
         return {Path(file).stem for unit in told["units"] for file in unit["files"]}
 
     def asking_files(self, start: int) -> set[str]:

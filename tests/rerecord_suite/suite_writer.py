@@ -10,6 +10,8 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
+WITHOUT = "-p no:respx -p no:requests_mock -p no:hypothesispytest -p no:anyio"
+"""Plugins that only happen to be installed here, and that cost more than the tests."""
 CLIENTS = ("requests", "httpx", "aiohttp", "urllib3", "http_client")
 # Names that are prefixes of one another, of files and of tests.
 STEMS = ("gene", "gene_1", "gene_10", "genes", "gene_list", "gene_list_long", "g", "partner", "partners", "partners_of")
@@ -98,6 +100,7 @@ version = "0"
 [tool.pytest.ini_options]
 testpaths = ["tests"]
 pythonpath = ["."]
+addopts = "{without}"
 
 [tool.respool.rerecord]
 require_env = ["GENES_KEY"]
@@ -134,7 +137,8 @@ def write(
     tests.mkdir(parents=True)
     (folder / "asking.py").write_text(ASKING.format(base=base, genes=genes).lstrip())
     host = base.partition("//")[2]
-    (folder / "pyproject.toml").write_text(PROJECT.format(host=host, limit=limit, settings=settings).lstrip())
+    project = PROJECT.format(host=host, limit=limit, settings=settings, without=WITHOUT)
+    (folder / "pyproject.toml").write_text(project.lstrip())
     for number in range(files):
         stem = f"{STEMS[number % len(STEMS)]}{number // len(STEMS) or ''}"
         text = _file(suite, f"test_{stem}", number, chance, most, is_late=number >= files - late)
