@@ -33,6 +33,7 @@ _JOINED = {
         "bearer token", "id token", "refresh token", "session id", "session key", "session token", "client secret",
         "app secret", "secret key", "private key", "auth key", "app key", "subscription key", "csrf token", "xsrf token",
         "page token", "next token", "license key", "consumer key", "security token", "web token",
+        "my token",
     )
 }  # fmt: skip
 _JOINED |= {name: ["session", "id"] for name in ("phpsessid", "jsessionid", "sessid")}
@@ -48,7 +49,7 @@ _ALWAYS = _set("password passwd passphrase passcode passwort pwd secret authoriz
 _ALWAYS_LAST = _set("cookie cookies otp")
 _OWNERS_OF_KEYS = _set(
     "api access private secret subscription auth signing encryption shared account master license licence consumer app"
-    " application service functions admin session"
+    " application service functions admin session x"
 )
 # A token after one of these is a mark in a list, a word of a language model, or names a request.
 _NO_CREDENTIAL = _set(
@@ -101,7 +102,7 @@ def _by_last_word(last: str, before: str, place: str) -> Grade:
         return Grade.STRONG if before in ("access", "refresh", "api", "auth", "bearer") else Grade.NEUTRAL
     if last in ("signature", "sig", "assertion", "pass") and parameter:
         return Grade.STRONG
-    if (before, last) in (("code", "verifier"), ("connection", "string")):
+    if (before, last) in (("code", "verifier"), ("connection", "string"), ("pass", "code")):
         return Grade.STRONG
     if last in ("auth", "bearer", "dsn", "pass", "secrets") or (last == "session" and place != "header"):
         return Grade.WEAK
