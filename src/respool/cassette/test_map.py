@@ -73,6 +73,11 @@ class TestMap:
     owners: Mapping[Path, frozenset[str]] = field(repr=False)
     allowed: Mapping[Path, frozenset[int] | None] = field(repr=False)
 
+    @classmethod
+    def empty(cls, root: Path) -> TestMap:
+        """The map of no test files at all."""
+        return cls(root, {}, (), (), frozenset(), (), (), {}, {})
+
     def tests_of(self, cassette: Path) -> tuple[str, ...]:
         """The ids of the tests that play `cassette`; a file alone stands for whatever in it does."""
         return tuple(sorted(self.owners.get(cassette, ())))

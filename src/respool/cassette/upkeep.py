@@ -21,7 +21,7 @@ from respool.cassette.redaction_rules import Env, Form, Header, Json, Query, Rul
 from respool.cassette.test_map import TEST_FILES, TestMap, scan
 from respool.cassette.upkeep_age import Version, reason_of, recorded_at
 from respool.cassette.upkeep_settings import UpkeepSettings
-from respool.errors import CassetteError, SecretFound, UsageError
+from respool.errors import CassetteError, SecretFound
 from respool.findings import Finding, Fix, Severity
 from respool.phrases import counted
 
@@ -34,7 +34,7 @@ _KINDS: dict[str, Callable[[str], Rule]] = {
 }  # fmt: skip
 
 _DECODE = "install the decoders (pip install 'respool[decode]') and look again, or record it again"
-_REDACT = "respool cassettes check --fix {} redacts it"
+_REDACT = "respool cassettes check --fix --only leaks {} redacts it"
 _NO_RULE = "no rule knows this place: add one (redact_json, redact_headers ... in [tool.respool.cassettes]), then check --fix"
 _REVOKE = "; what was pushed or shared is to be revoked, too"
 
@@ -85,7 +85,7 @@ class Seen(NamedTuple):
 
 
 def check(order: Order) -> Seen:
-    """One pass. Raises UsageError for a path that is not there.
+    """One pass. Paths that are not there are passed over.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -93,12 +93,10 @@ def check(order: Order) -> Seen:
     []
     """
     settings = order.settings
-    for path in order.paths:
-        if not path.exists():
-            raise UsageError(f"there is no {str(path)!r}", command="respool cassettes list")
-    state = settings.root / ".respool"
-    seen = observed.read(state, settings.root)
-    map_ = mapped(settings, seen)
+    seen = observed.read(settings.root / ".respool", settings.root)
+    alone = order.paths and all(path.is_file() for path in order.paths) and not set(order.checks) & _OF_TESTS
+    # Files by themselves need no look at the tests: this is what runs before each commit.
+    map_ = TestMap.empty(settings.root) if alone else mapped(settings, seen)
     paths = sorted({*(path for path in map_.cassettes if order.meant(path)), *_named(order.paths)})
     redaction = redaction_of(settings, order.environ)
     found: list[Spotted] = []
@@ -259,7 +257,7 @@ class _Look:
             yield self.spotted(
                 "CASSETTE_UNUSED", Severity.WARNING,
                 f"{counted(len(places), 'interaction is', 'interactions are')} not played by its tests: {asked}",
-                f"respool cassettes check --fix {self.name} takes them out",
+                f"respool cassettes check --fix --only unused {self.name} takes them out",
                 key=",".join(map(str, places)),
                 fix=Fix("drop", {"path": str(self.path), "places": places, "stamp": list(observed.stamp(self.path))}),
             )  # fmt: skip

@@ -13,12 +13,13 @@ from respool.phrases import counted
 
 def remains(state: Path) -> Iterator[Finding]:
     """Findings, with fixes that upkeep_fixes.py knows. What a live process holds is not among them."""
-    for journal in sorted((state / "swaps").glob("*.json")):
+    swaps = state / "swaps"
+    for journal in sorted(swaps.glob("*.json")):
         if FileLock(journal.with_suffix(".lock"), windows=True).is_free():
             yield Finding(
                 "CASSETTE_SWAP_PENDING", Severity.ERROR, str(journal),
                 "a run was killed while it put new cassettes in place",
-                "the fix carries it out, and so does the next recording", Fix("finish_swap", {"journals": str(journal.parent)}),
+                "the fix carries it out, and so does the next recording", Fix("finish_swap", {"journals": str(swaps)}),
             )  # fmt: skip
     for folder in sorted(path for path in (state / "staging").glob("*") if path.is_dir()):
         if not FileLock(folder.with_suffix(".lock"), windows=True).is_free():

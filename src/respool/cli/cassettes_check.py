@@ -74,6 +74,9 @@ def check_command(
         raise UsageError("--fix, --undo and --write-baseline exclude each other")
     if dry_run and not (fix or accepts):
         raise UsageError("--dry-run says what --fix or --write-baseline would do")
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"there is no {str(path)!r}", command="respool cassettes list")
     settings = load_upkeep()
     if undo:
         return _undo(settings, as_json)

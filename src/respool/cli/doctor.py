@@ -26,7 +26,7 @@ from respool.phrases import counted
 
 @click.command("doctor")
 @option("--fix", "fix", is_flag=True, help="Back up, repair what can be repaired, and look again.")
-@option("--undo", "undo", is_flag=True, help="Exchange what the last repair touched with its backup; --undo again undoes that.")
+@option("--undo", "undo", is_flag=True, help="Exchange what the last repair touched with its backup; again: back.")
 @option("--dry-run", "dry_run", is_flag=True, help="With --fix: say what would be repaired, and change nothing.")
 @FOR_MACHINES
 @WHERE
