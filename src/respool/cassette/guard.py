@@ -53,6 +53,8 @@ class Block:
             raise UsageError(f"allowed host {error.pattern!r} is no regular expression: {error}") from None
         self.test = test
         self.command = command
+        self.refused: list[NetworkBlocked] = []
+        """What was raised because of this block, in order: also what the code under test swallowed."""
         self._deck: Deck | None = None
         self._loopback = loopback
         self._addresses: set[str] = set()  # what allowed names were resolved to
@@ -135,20 +137,33 @@ def check(host: str, client: str = "", *, local: bool | None = None) -> None:
     for block in tuple(_blocks):
         if not block.allows(host, _is_own(host) if local is None else local):
             client = client or _client()
-            raise NetworkBlocked(
+            error = NetworkBlocked(
                 f"Network is disabled for host {host!r}", where=block.test or _current_test() or None,
                 why=f"{client} tried to connect while the network was blocked" if client else None,
                 command=f"record it in a cassette, or {block.command}",
             )  # fmt: skip
+            block.refused.append(error)
+            raise error
 
 
 def connecting(host: str, client: str = "", *, local: bool | None = None) -> None:
     """As `check`; what is allowed is counted as live if a deck is open here, unless an adapter sent it, or it stays on
-    this machine.
+    this machine: that is a database, a server of the test's own, a debugger.
     """
     local = _is_own(host) if local is None else local
     check(host, client, local=local)
-    if not local and not inside.get() and (deck := _open_deck()) is not None:
+    if not local:
+        _count(host, client)
+
+
+def requesting(host: str, client: str) -> None:
+    """As `connecting`, for whoever knows that it is a request of HTTP: that counts wherever it goes."""
+    check(host, client)
+    _count(host, client)
+
+
+def _count(host: str, client: str) -> None:
+    if not inside.get() and (deck := _open_deck()) is not None:
         deck.went_live(f"{client or _client() or 'a socket'} → {host}")
 
 

@@ -13,7 +13,8 @@ from respool.cassette.deck import Deck
 from respool.cassette.guard import Block
 from respool.cassette.model import Mode
 from respool.cassette.recording import Conditions, Figures, Recording, complain
-from respool.errors import RequestNotRecorded, UsageError
+from respool.errors import NetworkBlocked, RequestNotRecorded, UsageError
+from respool.phrases import counted
 from respool.pytest_plugin.marks import Wanted, conditions, wanted
 from respool.pytest_plugin.parallel import distributed, serial_command
 from respool.pytest_plugin.settings import settings_of
@@ -56,11 +57,23 @@ class Tape:
         self._recording.end()
 
     def complain(self) -> None:
-        """Raise RequestNotRecorded for a miss that the code under test swallowed; each miss is told once."""
-        misses = self.deck.misses[self._told :]
-        self._told = len(self.deck.misses)
+        """Raise the miss, or the refused connection, that the code under test swallowed; each is told once."""
+        misses, self._told = self.deck.misses[self._told :], len(self.deck.misses)
+        refused = self._refused()
         if misses:
-            raise RequestNotRecorded(misses[0].message, why=f"the code under test swallowed this error ({len(misses)} times)")
+            raise RequestNotRecorded(misses[0].message, why=_swallowed(len(misses)))
+        if refused:
+            first, told = refused[0], _swallowed(len(refused))
+            raise NetworkBlocked(
+                first.what, where=first.where, why=f"{first.why}; {told}" if first.why else told, command=first.command
+            )
+
+    def _refused(self) -> list[NetworkBlocked]:
+        """The refused connections that nobody was told of yet."""
+        if self._block is None or not self._block.refused:
+            return []
+        refused, self._block.refused = self._block.refused, []
+        return refused
 
     def finish(self, *, failed: bool) -> Figures:
         """Write what was recorded, unless something failed meanwhile."""
@@ -69,6 +82,7 @@ class Tape:
         figures = self._recording.finish(failed=failed)
         if not failed:
             complain(figures._replace(misses=figures.misses[self._told :]), self._unplayed)
+            self.complain()
         return figures
 
 
@@ -136,6 +150,10 @@ def _note(session: pytest.Session, figures: Figures) -> None:
 def _serial(given: Conditions, config: pytest.Config) -> None:
     if given.mode in (Mode.FILL, Mode.RERECORD) and distributed(config):
         raise UsageError(f"mode {given.mode.value!r} records, and recording is serial", command=serial_command())
+
+
+def _swallowed(times: int) -> str:
+    return f"the code under test swallowed this error ({counted(times, 'time')})"
 
 
 def _command(test: str) -> str:

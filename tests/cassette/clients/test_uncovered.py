@@ -42,3 +42,13 @@ def test_what_an_adapter_sends_is_counted_once(driver: Driver, plain: Server, mo
         assert deck.live == 1
         socket.create_connection(("127.0.0.1", int(plain.url.rpartition(":")[2]))).close()
         assert deck.live == 2
+
+
+def test_a_request_counts_on_this_machine_too_and_a_connection_does_not(plain: Server) -> None:
+    """A connection may be the test's own database; who says that it is a request of HTTP is counted."""
+    guard.watch()
+    with deck_open(mode=Mode.FILL) as deck:
+        socket.create_connection(("127.0.0.1", int(plain.url.rpartition(":")[2]))).close()
+        assert deck.live == 0
+        guard.requesting("127.0.0.1", "pycurl")
+        assert deck.live == 1

@@ -148,7 +148,7 @@ def _requesting(handle: Any, client: str) -> None:
     text = url.decode("utf-8", "replace") if isinstance(url, bytes) else url
     host = urlsplit(text if "://" in text else f"//{text}").hostname
     if host:
-        guard.connecting(host, client)
+        guard.requesting(host, client)
 
 
 _PATCHES = {
