@@ -56,7 +56,7 @@ def session_with(settings: Settings, ask: Ask | None = None) -> Iterator[Session
     provider = Provider(settings)
     if ask is None:
         provider.replay()
-    opened = Session(settings, ask or provider)
+    opened = Session(settings, provider if ask is None else ask)
     _sessions.append(opened)
     try:
         yield opened
