@@ -106,7 +106,7 @@ class Project:
 
 
 KEYS = ("spool", "workers", "grace", "patience", "durability")
-OTHERS = ("cassettes", "rerecord")  # tables that others read
+OTHERS = ("cassettes", "llm", "rerecord", "serve")  # tables that others read
 
 
 def project_file(start: Path | None = None) -> Path | None:

@@ -251,11 +251,12 @@ SELECT ordinal, task, version, settings, run_on, child_id, revision FROM rules W
 DELETE FROM rules WHERE job_id = ? AND ordinal >= ?;
 
 -- name: save_rule
+-- Another version of what follows is owed to the same results again.
 INSERT INTO rules (job_id, ordinal, task, version, settings, run_on) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (job_id, ordinal) DO UPDATE SET
   task = excluded.task, version = excluded.version, settings = excluded.settings, run_on = excluded.run_on,
   child_id = CASE WHEN rules.task = excluded.task THEN rules.child_id END,
-  revision = CASE WHEN rules.task = excluded.task THEN rules.revision END;
+  revision = CASE WHEN rules.task = excluded.task AND rules.version = excluded.version THEN rules.revision END;
 
 -- name: deliver_rule
 UPDATE rules SET child_id = ?, revision = ? WHERE job_id = ? AND ordinal = ?;
@@ -851,3 +852,96 @@ DELETE FROM jobs WHERE id = ?;
 -- name: every_text
 SELECT payload FROM payloads UNION ALL SELECT result FROM results UNION ALL SELECT key || coalesce(message, '') FROM items
 UNION ALL SELECT coalesce(message, '') || coalesce(detail, '') FROM attempts UNION ALL SELECT settings || source FROM jobs;
+
+-- ── the web door ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: jobs_submitted_as
+-- The digest is a text that stands nowhere else: whether it stands where it should is for the reader of `source` to see.
+SELECT id, source FROM jobs WHERE instr(source, ?) > 0 ORDER BY id DESC;
+
+-- name: open_or_filling_jobs
+SELECT j.id FROM jobs j
+WHERE j.skipped_reason IS NULL AND j.cancelled_at IS NULL AND (
+  j.sealed_at IS NULL OR EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state = 'running')
+  OR EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state = 'pending'))
+LIMIT ?;
+
+-- name: jobs_due
+-- What a server runs by itself: what stands still for a reason waits for somebody, or for its time.
+SELECT j.id FROM jobs j
+WHERE (j.sealed_at IS NOT NULL OR j.parent_id IS NOT NULL) AND j.skipped_reason IS NULL AND j.cancelled_at IS NULL
+  AND (j.paused_at IS NULL OR j.resume_at <= ?)
+  AND (EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state = 'running')
+       OR EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state = 'pending'))
+ORDER BY j.id;
+
+-- name: any_request
+SELECT EXISTS (SELECT 1 FROM requests WHERE done_at IS NULL AND ready_at IS NOT NULL);
+
+-- name: jobs_before
+-- Newest first. The last three say of which states there are items at all, which is enough to derive the job's state.
+SELECT id, name, task, version, settings, source, generation, created_at, updated_at, sealed_at, ended_at, paused_at,
+  paused_reason, resume_at, cancelled_at, skipped_reason, parent_id, source_digest,
+  EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state = 'running'),
+  EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state = 'pending'),
+  EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state = 'failed')
+FROM jobs j WHERE id < ?1 AND (?2 IS NULL OR instr(lower(name), lower(?2)) > 0) ORDER BY id DESC LIMIT ?3;
+
+-- name: children
+SELECT id FROM jobs WHERE parent_id = ? ORDER BY id;
+
+-- name: items_after
+-- The places are found in the index alone; what they hold is read for one page only.
+SELECT i.id, i.job_id, i.key, i.state, i.reason, i.kind, i.message, i.attempts, i.failures, i.crashes, i.not_before,
+  p.payload, r.result, r.file, a.started_at, i.ended_at, i.position
+FROM (SELECT id, position FROM items
+      WHERE job_id = ?1 AND (position, id) > (?2, ?3) ORDER BY position, id LIMIT ?4) s
+CROSS JOIN items i ON i.id = s.id JOIN payloads p ON p.item_id = i.id
+LEFT JOIN attempts a ON a.item_id = i.id AND a.number = i.attempts
+LEFT JOIN results r ON r.item_id = i.result_item AND r.number = i.result_attempt
+ORDER BY s.position, s.id;
+
+-- name: items_of_state_after
+SELECT i.id, i.job_id, i.key, i.state, i.reason, i.kind, i.message, i.attempts, i.failures, i.crashes, i.not_before,
+  p.payload, r.result, r.file, a.started_at, i.ended_at, i.position
+FROM (SELECT id, position FROM items
+      WHERE job_id = ?1 AND state = ?5 AND (?6 IS NULL OR kind = ?6) AND (position, id) > (?2, ?3)
+      ORDER BY position, id LIMIT ?4) s
+CROSS JOIN items i ON i.id = s.id JOIN payloads p ON p.item_id = i.id
+LEFT JOIN attempts a ON a.item_id = i.id AND a.number = i.attempts
+LEFT JOIN results r ON r.item_id = i.result_item AND r.number = i.result_attempt
+ORDER BY s.position, s.id;
+
+-- name: latest_attempts
+-- Of each state the items that were claimed last, so that the cost does not grow with the job.
+WITH latest(id) AS (
+  SELECT id FROM (SELECT id FROM items WHERE job_id = ?1 AND state = 'running' ORDER BY not_before DESC, position DESC LIMIT ?2)
+  UNION ALL
+  SELECT id FROM (SELECT id FROM items WHERE job_id = ?1 AND state = 'done' ORDER BY not_before DESC, position DESC LIMIT ?2)
+  UNION ALL
+  SELECT id FROM (SELECT id FROM items WHERE job_id = ?1 AND state = 'failed' ORDER BY not_before DESC, position DESC LIMIT ?2)
+  UNION ALL
+  SELECT id FROM (SELECT id FROM items WHERE job_id = ?1 AND state = 'skipped' ORDER BY not_before DESC, position DESC LIMIT ?2)
+  UNION ALL
+  SELECT id FROM (SELECT id FROM items WHERE job_id = ?1 AND state = 'pending' AND not_before > 0
+                  ORDER BY not_before DESC, position DESC LIMIT ?2))
+SELECT l.id, i.key, a.number, a.started_at, a.ended_at, a.outcome, a.kind, a.message, a.detail
+FROM latest l CROSS JOIN attempts a ON a.item_id = l.id JOIN items i ON i.id = l.id
+ORDER BY a.started_at DESC, l.id DESC LIMIT ?2;
+
+-- name: failures_by_kind
+-- The id is that of the item with this message, as SQLite has it for max().
+SELECT id, kind, count(*) AS many, max(message) FROM items WHERE job_id = ? AND state = 'failed'
+GROUP BY kind ORDER BY many DESC, kind;
+
+-- name: small_payloads
+SELECT payload FROM payloads WHERE item_id IN (SELECT value FROM json_each(?)) AND length(payload) <= ?;
+
+-- name: settled_lately
+-- Among the last events of the whole spool: their number bounds the cost.
+SELECT count(*), min(at), max(at) FROM (SELECT at, job_id, type FROM events ORDER BY seq DESC LIMIT 2000)
+WHERE job_id = ? AND at > ? AND type IN ('item_done', 'item_cached', 'item_failed', 'item_skipped');
+
+-- name: latest_running
+SELECT i.id, i.key, i.attempts FROM items i JOIN attempts a ON a.item_id = i.id AND a.number = i.attempts
+WHERE i.job_id = ? AND i.state = 'running' ORDER BY a.started_at DESC, i.position DESC LIMIT 1;
