@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from planted import write_network, write_table
 
+from planted_clusters import write_network, write_table
 from respool.batch.model import ItemState
 from respool.batch.spool import JobHandle, Spool
 from respool.clusters.model import Clustering
