@@ -153,12 +153,13 @@ def test_what_cannot_be_asked_for(network: Folder) -> None:
 
 def test_a_killed_run_is_gone_on_with(folder: Folder, until: Until) -> None:
     """The real network, and a `kill -9` while it is being clustered."""
-    for name in ("string12_ndd_edges.tsv", "enrichr_GO_BP_2021.gmt"):
-        (folder.path / name).write_bytes(gzip.decompress((DATA / f"{name}.gz").read_bytes()))
-    command = ("cluster", "network", "string12_ndd_edges.tsv", "--gene-sets", "enrichr_GO_BP_2021.gmt", "--no-summaries")
+    (folder.path / "edges.tsv").write_bytes(gzip.decompress((DATA / "string12_ndd_edges.tsv.gz").read_bytes()))
+    sets = gzip.decompress((DATA / "enrichr_GO_BP_2021.gmt.gz").read_bytes()).splitlines(keepends=True)
+    (folder.path / "sets.gmt").write_bytes(b"".join(sets[::4]))
+    command = (*NETWORK[:5], "--no-summaries")
     for _ in range(5):  # a run may be over before we come to kill it
         program = folder.start(*command, "--force")
-        until(lambda: JobState.RUNNING in states(folder) or program.poll() is not None)
+        until(lambda run=program: JobState.RUNNING in states(folder) or run.poll() is not None)  # type: ignore[misc]
         program.kill()
         program.communicate(timeout=60)
         if states(folder) == [JobState.INTERRUPTED]:
@@ -168,7 +169,6 @@ def test_a_killed_run_is_gone_on_with(folder: Folder, until: Until) -> None:
     done = run(folder, *command, "--json").data
     assert done["jobs"][0]["state"] == "done"
     assert len(done["clustering"]["clusters"]) > 40
-    assert done["clustering"]["control"]["real_low"] == 0
 
 
 def states(folder: Folder) -> list[JobState]:
