@@ -16,6 +16,8 @@ BENCH := $(BENCH_VENV)/.installed
 # Versions of clients that cannot stand beside those of `dev`, and what is heavy: each set in a folder of its own.
 SETS := $(wildcard tests/cassette/clients/versions/*.txt)
 CLIENTS := $(SETS:tests/cassette/clients/versions/%.txt=.venv/clients/%/.installed)
+# Programs that only tests of the web door run: one that drives a browser, one that makes requests up.
+TOOLS := $(patsubst tests/web/tools/%.txt,.venv/tools/%/.installed,$(wildcard tests/web/tools/*.txt))
 # Twice quiet: pip shows errors only.
 PIP = $(BIN)/python -m pip --disable-pip-version-check install -qq
 
@@ -28,7 +30,7 @@ help:  ## list these targets
 demo: $(PLAIN)  ## run a real batch over the standard library's own modules; kill it, go on with it, repeat nothing
 	@export PATH="$$PWD/$(BIN):$$PATH"; cd examples && ./demo.sh
 
-test: $(DEV) $(CLIENTS)  ## set everything up and run all tests
+test: $(DEV) $(CLIENTS) $(TOOLS) browser  ## set everything up and run all tests
 	@$(BIN)/python -m pytest $(TEST_OPTIONS)
 
 check: $(DEV)  ## ruff, mypy --strict and the architecture
@@ -91,6 +93,23 @@ $(DEV): pyproject.toml
 	@rm -rf $(@D)
 	@$(PIP) --target $(@D) -r $<
 	@touch $@
+
+.venv/tools/%/.installed: tests/web/tools/%.txt | $(DEV)
+	@echo "installing $* for the tests of the web door"
+	@rm -rf $(@D)
+	@$(PIP) --target $(@D) -r $<
+	@touch $@
+
+# Debian's Chromium, if it is not there and may be installed. Without one the tests of the page are skipped, and say so.
+.PHONY: browser
+browser:
+	@if command -v chromium chromium-browser >/dev/null || [ -n "$${CHROMIUM:-}" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing Chromium for the tests of the page"; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) >/dev/null 2>&1 && exit 0; \
+	fi; \
+	echo "no Chromium, and none can be installed here: the tests of the page will be skipped"
 
 $(BENCH): pyproject.toml bench/requirements.txt
 	@bash -euo pipefail -c "$$MAKE_VENV"
