@@ -105,7 +105,11 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     "cli/cluster.py": ("cli/test_clustering.py", "a command and the job that it makes"),
     "cli/cluster_job.py": ("cli/test_clustering.py", "a command and the job that it makes"),
     "cassette/cleaning.py": ("cassette/test_recording.py", "what a recording refuses to keep"),
-    "cli/cassettes_look.py": ("cli/test_cassettes.py", "one group of commands"),
+    **{
+        f"{name}.py": ("cli/test_cassettes.py", "one group of commands")
+        for name in ("cli/cassettes_look", "cli/cassettes_remove", "cli/cassettes_stats", "cassette/upkeep_pruning",
+                     "cassette/upkeep_stats")
+    },
     "batch/documents.py": ("cli/test_jobs_show.py", "the form of what --json prints, and the API answers"),
     **{
         f"web/{name}.py": ("web/test_api.py", "the web door is tested over real HTTP")

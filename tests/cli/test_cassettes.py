@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from program import Folder
 
+from respool.cassette.library import Library
+from respool.cassette.model import Cassette, Interaction, Request, Response
+from respool.clock import SYSTEM
+
 TAPE = """
 interactions:
 - request: {method: GET, uri: "http://a.example/oslo", body: null, headers: {Accept: ['*/*']}}
@@ -71,9 +75,11 @@ def test_list_finds_the_folders_of_cassettes(suite: Folder) -> None:
     assert [line.split()[:2] for line in listed.out.splitlines()] == [
         ["CASSETTE", "CALLS"], ["tests/cassettes/test_a/test_one.yaml", "1"], ["tests/cassettes/test_ab/test_one.yaml", "1"],
     ]  # fmt: skip
+    assert listed.err == "2 cassettes: 2 orphan\n"
     suite.write("tests/cassettes/bad.json", "{")
     listed = suite.run("cassettes", "list", "tests/cassettes", "--json", code=1)
-    assert [("error" in row) for row in listed.data["cassettes"]] == [True, False, False]
+    assert [row["state"] for row in listed.data["cassettes"]] == ["unreadable", "orphan", "orphan"]
+    assert "bad.json, line 1" in suite.run("cassettes", "list", code=1).err
     assert "is no folder" in suite.run("cassettes", "list", "nowhere", code=2).err
 
 
@@ -97,3 +103,80 @@ def test_delete_says_first_takes_whole_names_and_can_be_undone(suite: Folder) ->
     suite.run("cassettes", "restore", "tests/cassettes/test_a/test_one.yaml", code=0)
     assert path.read_text() == TAPE
     assert "no cassette matches" in suite.run("cassettes", "delete", "tests/cassettes/test", code=3).err
+
+
+def test_list_tells_fresh_stale_orphan_and_missing_apart(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.write("pyproject.toml", '[tool.respool.cassettes]\nrefresh = "30d"\n')
+    folder.write("tests/test_a.py", "".join(
+        f"import pytest\n@pytest.mark.cassette\ndef test_{name}(): ...\n" for name in ("new", "old", "none")
+    ))  # fmt: skip
+    library = Library(tmp_path / "tests/cassettes")
+    for name, days in (("test_a/test_new", 1), ("test_a/test_old", 40), ("forgotten", 1)):
+        at = SYSTEM.now() - days * 86_400_000_000
+        library.save(name, Cassette((Interaction(Request("GET", "http://a.example/"), Response(200), at),)))
+    rows = folder.run("cassettes", "list", "--json", code=0).data["cassettes"]
+    assert {Path(row["path"]).stem: row["state"] for row in rows} == {
+        "test_new": "fresh", "test_old": "stale", "test_none": "missing", "forgotten": "orphan",
+    }  # fmt: skip
+    assert "40 days old" in next(row["reason"] for row in rows if row["state"] == "stale")
+    shown = folder.run("cassettes", "list", "--state", "stale", "--state", "missing", code=0)
+    assert [line.split()[2] for line in shown.out.splitlines()[1:]] == ["stale", "missing"]
+    assert shown.err == "1 cassette: 1 stale, 1 missing\n"
+
+
+def test_stats_count_everything(suite: Folder) -> None:
+    library = Library(suite.path / "tests/cassettes")
+    big = Interaction(Request("POST", "http://b.example/"), Response(500, body=b"x" * 100_000), SYSTEM.now())
+    library.save("big", Cassette((big, big)))
+    suite.write("tests/cassettes/bad.json", "{")
+    told = suite.run("cassettes", "stats", "--json", "--top", "1", code=0).data
+    assert (told["cassettes"], told["unreadable"], told["interactions"]) == (4, 1, 4)
+    assert told["hosts"] == {"a.example": 2, "b.example": 2}
+    assert told["statuses"] == {"200": 2, "500": 2}
+    assert told["ages"] == {"unknown": 2, "up to a week": 1}
+    assert [(Path(each["path"]).name, each["interactions"]) for each in told["biggest"]] == [("big.json", 2)]
+    assert told["bytes"] > 100_000  # the body is a side file
+    shown = suite.run("cassettes", "stats", code=0).out.splitlines()
+    assert "cassettes     4, 1 unreadable" in shown
+    assert next(line for line in shown if line.startswith("biggest")).endswith(" kB, 2 interactions")
+    assert "no cassettes here" in suite.run("cassettes", "stats", "tests/cassettes/big.bodies", code=0).err
+
+
+def test_names_are_deleted_whole_and_inside_one_folder(suite: Folder) -> None:
+    suite.write("tests/cassettes/test_a/deep/test_one.yaml", TAPE)
+    for pattern in ("test_*", "tests/cassettes/*", "test_a", "*/test_on", "test_a/deep"):
+        assert "no cassette matches" in suite.run("cassettes", "delete", pattern, code=3).err
+    told = suite.run("cassettes", "delete", "test_a/test_one", "--json", code=0).data
+    assert told == {"would_delete": ["tests/cassettes/test_a/test_one.yaml"]}
+    told = suite.run("cassettes", "delete", "**/test_one.yaml", "test_a/*", "--json", code=0).data
+    assert len(told["would_delete"]) == 3
+    suite.run("cassettes", "delete", "test_a/test_one", "test_ab/*", "--yes", code=0)
+    assert [path.parent.name for path in suite.path.glob("tests/cassettes/**/*.yaml")] == ["deep"]
+
+
+def test_restore_takes_several_or_none(suite: Folder) -> None:
+    names = ["tests/cassettes/test_a/test_one.yaml", "tests/cassettes/test_ab/test_one.yaml"]
+    suite.run("cassettes", "delete", "*/test_one", "--yes", code=0)
+    assert "no previous cassette" in suite.run("cassettes", "restore", names[0], "tests/cassettes/no.json", code=3).err
+    assert not (suite.path / names[0]).exists()
+    assert "would restore" in suite.run("cassettes", "restore", *names, "--dry-run", code=0).out
+    assert not (suite.path / names[0]).exists()
+    assert suite.run("cassettes", "restore", *names, "--json", code=0).data == {"restored": names}
+    assert all((suite.path / name).read_text() == TAPE for name in names)
+
+
+def test_prune_deletes_what_was_kept_for_long(suite: Folder) -> None:
+    library = Library(suite.path / "tests/cassettes")
+    big = Interaction(Request("GET", "http://a.example/"), Response(200, body=b"x" * 100_000), SYSTEM.now())
+    library.save("big", Cassette((big,)))
+    suite.run("cassettes", "delete", "big", "test_a/*", "--yes", code=0)
+    suite.run("cassettes", "check", "--fix", code=0)  # the orphan that is left
+    assert "nothing has been kept" in suite.run("cassettes", "prune", "--older", "90d", code=0).err
+    planned = suite.run("cassettes", "prune", "--older", "0s", code=0)
+    assert len(planned.out.splitlines()) == 5
+    assert "nothing was deleted; 4 entries" in planned.err
+    assert list(suite.path.rglob("*.bodies"))
+    assert len(suite.run("cassettes", "prune", "--older", "0s", "--yes", "--json", code=0).data["deleted"]) == 4
+    assert not list(suite.path.rglob("*.bodies"))
+    assert "no previous cassette" in suite.run("cassettes", "restore", "tests/cassettes/big.json", code=3).err

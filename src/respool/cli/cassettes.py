@@ -14,11 +14,13 @@ from respool.cassette.library import Library
 from respool.cassette.model import Cassette
 from respool.cli.cassettes_check import check_command
 from respool.cli.cassettes_diff import diff
-from respool.cli.cassettes_look import found_below, list_command, show
+from respool.cli.cassettes_look import list_command, show
+from respool.cli.cassettes_remove import delete, prune, restore
+from respool.cli.cassettes_stats import stats
 from respool.cli.exits import Exit
 from respool.cli.options import FOR_MACHINES, option
 from respool.cli.talk import put, put_json, say
-from respool.errors import CassetteError, CassetteMissing, UsageError
+from respool.errors import CassetteError, UsageError
 from respool.phrases import counted
 
 SUFFIXES = {"respool": ".json", "vcrpy-yaml": ".yaml", "vcrpy-json": ".json", "har": ".har"}
@@ -29,43 +31,8 @@ def cassettes() -> None:
     """Look after the cassettes that tests play from."""
 
 
-for command in (list_command, show, check_command, diff):
+for command in (list_command, show, stats, check_command, diff, delete, restore, prune):
     cassettes.add_command(command)
-
-
-@cassettes.command("delete")
-@click.argument("pattern")
-@option("--yes", is_flag=True, help="Delete; without it, only say what would go.")
-@FOR_MACHINES
-def delete(pattern: str, yes: bool, as_json: bool) -> int:
-    """Delete the cassettes whose path, from here, matches the glob PATTERN, whole names only.
-
-    Each is kept in .respool/previous/, from where `respool cassettes restore PATH` brings it back.
-
-      respool cassettes delete 'tests/cassettes/test_search/*.json' --yes
-    """
-    named = set(Path().glob(pattern)) if not Path(pattern).is_absolute() else set()
-    chosen = [path for path in found_below(()) if path in named]
-    if not chosen:
-        raise CassetteMissing(f"no cassette matches {pattern!r}", command="respool cassettes list")
-    for path in chosen:
-        if yes:
-            Library(path.parent).delete(path)
-        if not as_json:
-            put(f"{'deleted' if yes else 'would delete'}  {path}")
-    if as_json:
-        put_json({"deleted" if yes else "would_delete": [str(path) for path in chosen]})
-    elif not yes:
-        say(f"nothing was deleted; {counted(len(chosen), 'cassette')} would be, with --yes")
-    return int(Exit.DONE)
-
-
-@cassettes.command("restore")
-@click.argument("path", type=click.Path(path_type=Path))
-def restore(path: Path) -> int:
-    """Put the previous cassette back; the present one, if there is one, becomes the previous."""
-    put(f"restored  {Library(path.parent).restore(path)}")
-    return int(Exit.DONE)
 
 
 @cassettes.command("convert")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,66 +12,98 @@ import click
 
 from respool.cassette.library import Library
 from respool.cassette.model import Cassette, Failure, Interaction, header
+from respool.cassette.test_map import TestMap, cassettes_below
+from respool.cassette.upkeep import mapped
+from respool.cassette.upkeep_age import reason_of, recorded_at
+from respool.cassette.upkeep_settings import UpkeepSettings, load_upkeep
+from respool.cassette.upkeep_stats import size_of
 from respool.cli.exits import Exit
 from respool.cli.options import FOR_MACHINES, option
-from respool.cli.talk import columns, instant, moment, put, put_json, say
+from respool.cli.shown import in_colours, put_pairs, put_table, size_text
+from respool.cli.talk import instant, moment, put, put_json, say
+from respool.clock import SYSTEM
 from respool.errors import CassetteError, UsageError
 from respool.phrases import counted
 
-FOLDER = "cassettes"
+STATES = ("fresh", "stale", "orphan", "missing", "unreadable")
 
 
 def found_below(folders: tuple[Path, ...]) -> Iterator[Path]:
-    """The cassettes in these folders; without any, in every folder of the usual name below the working one."""
+    """The cassettes in these folders; without any, in every folder of cassettes below the working one."""
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"{str(folder)!r} is no folder", command="respool cassettes list tests")
-    if not folders:
-        below = (path for path in Path().rglob(FOLDER) if path.is_dir() and not _hidden(path))
-        folders = tuple(path for path in below if FOLDER not in path.parts[:-1])
-    for folder in sorted(folders):
         library = Library(folder)
         yield from (library.path(name) for name in library.list())
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") or part == "node_modules" for part in path.parts)
+    if not folders:
+        here = Path.cwd()
+        yield from (path.relative_to(here) for path in cassettes_below(here, load_upkeep().folder))
 
 
 @click.command("list")
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only those in this state; may be repeated.")
 @FOR_MACHINES
-def list_command(folders: tuple[Path, ...], as_json: bool) -> int:
-    """The cassettes in FOLDERS (without any: in every folder named "cassettes" below this one).
+def list_command(folders: tuple[Path, ...], states: tuple[str, ...], as_json: bool) -> int:
+    """The cassettes in FOLDERS (without any: in every folder of cassettes below this one), and how they stand.
 
-    Ends with 1 if one of them cannot be read.
+    \b
+    fresh       nothing is known against it
+    stale       older than `refresh`, or what it depends on has changed
+    orphan      no test names it
+    missing     a test names it, and it is not there
+    unreadable  it is no cassette, or damaged
+
+    Ends with 1 if one of them cannot be read. `respool cassettes check` tells more.
     """
-    rows: list[dict[str, Any]] = []
-    for path in found_below(folders):
-        try:
-            rows.append(_row(path, Library(path.parent).load(path)))
-        except CassetteError as error:
-            rows.append({"path": str(path), "error": error.what, "where": error.where, "why": error.why})
+    settings = load_upkeep()
+    tests = mapped(settings)
+    rows = [_row(path, tests, settings) for path in found_below(folders)]
+    inside = [folder.absolute() for folder in folders or (Path.cwd(),)]
+    for gap in tests.missing:
+        path = tests.root / gap.cassette
+        if any(path.is_relative_to(folder) for folder in inside):
+            rows.append({"path": os.path.relpath(path), "state": "missing", "test": gap.test})
+    rows = [row for row in rows if not states or row["state"] in states]
     if as_json:
         put_json({"cassettes": rows})
-    else:
-        good = [row for row in rows if "error" not in row]
-        table = [(row["path"], str(row["interactions"]), moment(row["at"]), row["format"], row["test"]) for row in good]
-        for line in columns([("CASSETTE", "CALLS", "RECORDED", "FORMAT", "TEST"), *table]) if table else ():
-            put(line)
+    elif rows:
+        head = ("CASSETTE", "CALLS", "STATE", "RECORDED", "FORMAT", "TEST")
+        put_table([head, *(_cells(row) for row in rows)], right=frozenset({1}), coloured=2)
         for row in rows:
-            if "error" in row:
-                put(f"UNREADABLE  {row['path']}  {row['where']}: {row['why']}")
-        say(counted(len(rows), "cassette"))
-    return int(Exit.FAILED if any("error" in row for row in rows) else Exit.DONE)
+            if row["state"] == "unreadable":
+                say(f"{row['path']}: {row['where']}: {row['why']}")
+    counts = Counter(str(row["state"]) for row in rows)
+    if not as_json:
+        told = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+        there = len(rows) - counts["missing"]
+        say(f"{counted(there, 'cassette')}" + (f": {told}" if told else ""))
+    return int(Exit.FAILED if counts["unreadable"] else Exit.DONE)
 
 
-def _row(path: Path, cassette: Cassette) -> dict[str, Any]:
-    oldest = min((each.at for each in cassette.interactions if each.at), default=cassette.at)
-    return {
-        "path": str(path), "interactions": len(cassette.interactions), "at": oldest or None, "format": cassette.origin,
-        "test": cassette.test, "bytes": path.stat().st_size,
+def _row(path: Path, tests: TestMap, settings: UpkeepSettings) -> dict[str, Any]:
+    whole = path.absolute()
+    owners = tests.tests_of(whole)
+    row: dict[str, Any] = {"path": str(path), "state": "fresh", "reason": None, "tests": list(owners)}
+    try:
+        cassette = Library(path.parent).load(path)
+    except CassetteError as error:
+        return {**row, "state": "unreadable", "error": error.what, "where": error.where, "why": error.why, "test": ""}
+    row |= {
+        "interactions": len(cassette.interactions), "at": recorded_at(cassette), "format": cassette.origin,
+        "test": cassette.test or (owners[0] if owners else ""), "bytes": size_of(path),
     }  # fmt: skip
+    reason = reason_of(whole, cassette, SYSTEM.now(), settings)
+    if whole in tests.orphans:
+        row |= {"state": "orphan", "reason": "no test names it"}
+    elif reason is not None:
+        row |= {"state": "stale", "reason": reason}
+    return row
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    calls = str(row["interactions"]) if "interactions" in row else "-"
+    return row["path"], calls, row["state"], moment(row.get("at")), row.get("format", "-"), row["test"]
 
 
 @click.command("show")
@@ -90,7 +124,14 @@ def show(path: Path, number: int | None, as_json: bool) -> int:
         return int(Exit.DONE)
     if as_json:
         rows = [{"number": place, **_told(each)} for place, each in enumerate(interactions, 1)]
-        put_json({"path": str(path), "format": cassette.origin, "test": cassette.test, "interactions": rows})
+        put_json({
+            "path": str(path), "format": cassette.origin, "test": cassette.test, "writer": cassette.writer,
+            "at": instant(recorded_at(cassette)), "matching": dict(cassette.matching), "extra": dict(cassette.extra),
+            "bytes": size_of(path), "interactions": rows,
+        })  # fmt: skip
+        return int(Exit.DONE)
+    if in_colours():
+        _draw(path, cassette)
         return int(Exit.DONE)
     for place, each in enumerate(interactions, 1):
         told = _told(each)
@@ -98,6 +139,25 @@ def show(path: Path, number: int | None, as_json: bool) -> int:
         size = counted(told["bytes"], "byte")
         put(f"{place:4}  {told['method']} {told['url']}  {answered}, {size}, {told['seconds']:.2f} s")
     return int(Exit.DONE)
+
+
+def _draw(path: Path, cassette: Cassette) -> None:
+    """For a terminal: what the cassette says of itself, and its interactions as a table."""
+    pairs = [
+        ("cassette", str(path)), ("test", cassette.test), ("recorded", moment(recorded_at(cassette))),
+        ("written by", cassette.writer or cassette.origin), ("size", size_text(size_of(path))),
+        ("matching", ", ".join(f"{name} {value}" for name, value in cassette.matching.items())),
+        *((name, str(value)) for name, value in cassette.extra.items()),
+    ]  # fmt: skip
+    put_pairs([(name, value) for name, value in pairs if value])
+    put("")
+    rows = []
+    for place, each in enumerate(cassette.interactions, 1):
+        told = _told(each)
+        status = str(told["status"] or f"failed: {told['failed']}")
+        size = size_text(told["bytes"])
+        rows.append((str(place), told["method"], told["url"], status, told["type"] or "", size, f"{told['seconds']:.2f} s"))
+    put_table([("#", "METHOD", "URL", "STATUS", "TYPE", "SIZE", "TOOK"), *rows], right=frozenset({0, 5, 6}), coloured=3)
 
 
 def _told(interaction: Interaction) -> dict[str, Any]:

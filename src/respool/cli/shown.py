@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from respool.cli.talk import columns, put
 from respool.findings import Finding, Severity
@@ -12,7 +12,7 @@ from respool.findings import Finding, Severity
 MARKS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
 COLOURS = {
     "error": "bold red", "warning": "yellow", "info": "cyan", "fresh": "green", "stale": "yellow", "orphan": "magenta",
-    "missing": "red", "unreadable": "bold red", "unused": "yellow",
+    "missing": "red", "unreadable": "bold red",
 }  # fmt: skip
 
 
@@ -36,16 +36,43 @@ def put_table(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozense
         table.add_column(name, justify="right" if place in right else "left", overflow="fold")
     for row in rows[1:]:
         table.add_row(*(
-            Text(cell, style=COLOURS.get(cell, "") if place == coloured else "") for place, cell in enumerate(row)
+            Text(cell, style=_colour(cell) if place == coloured else "") for place, cell in enumerate(row)
         ))  # fmt: skip
     Console().print(table)
 
 
-def put_pairs(pairs: Mapping[str, str]) -> None:
+def _colour(cell: str) -> str:
+    """That of a state, or of an HTTP status."""
+    if cell.isdecimal():
+        return "green" if cell < "300" else "yellow" if cell < "400" else "red"
+    return COLOURS.get(cell, "red" if cell.startswith("failed") else "")
+
+
+def put_pairs(pairs: Sequence[tuple[str, str]]) -> None:
     """Names with what they stand for, a line for each."""
-    width = max((len(name) for name in pairs), default=0)
-    for name, value in pairs.items():
-        put(f"{name.ljust(width)}  {value}")
+    width = max((len(name) for name, _ in pairs), default=0)
+    if not in_colours():
+        for name, value in pairs:
+            put(f"{name.ljust(width)}  {value}")
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(soft_wrap=True)
+    for name, value in pairs:
+        console.print(Text.assemble((name.ljust(width), "bold"), "  ", value))
+
+
+def size_text(size: int) -> str:
+    """A number of bytes for people.
+
+    >>> size_text(512), size_text(70_000), size_text(3_200_000)
+    ('512 B', '70.0 kB', '3.2 MB')
+    """
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} B"
 
 
 def put_finding(finding: Finding, *, plan: str = "") -> None:
