@@ -72,11 +72,21 @@ def test_nothing_recorded_a_leak_on_the_tape_and_no_facts() -> None:
     refusal = of_recording(0, facts(), 2, [("tests/cassettes/a.json", "interaction 1, response body: ...")])
     assert refusal is not None
     assert (refusal.kind, refusal.cassette) == (Kind.LEAK, "tests/cassettes/a.json")
+    refusal = of_recording(0, facts(), 2, errors=[("a.yaml", 404, "GET http://a/x")])
+    assert refusal == Refusal(Kind.BAD_STATUS, "GET http://a/x was answered with 404 in a.yaml", 404, "a.yaml")
     refusal = of_recording(4, None, 0)
     assert refusal is not None
     assert (refusal.kind, "exit code 4" in refusal.message) == (Kind.TESTS_FAILED, True)
     refusal = of_recording(1, facts(), 1)
     assert refusal == Refusal(Kind.TESTS_FAILED, "pytest ended with exit code 1; see the output")
+
+
+def test_a_pytest_that_was_killed_is_tried_again() -> None:
+    for refusal in (of_recording(-9, None, 0), of_recording(-11, facts(), 3), of_replay(-9, None)):
+        assert refusal is not None
+        assert (refusal.kind, refusal.final) == (Kind.CRASHED, False)
+    assert Refusal(Kind.LEAK, "x").final
+    assert not Refusal(Kind.RATE_LIMITED, "x", retry_after=1.0).final
 
 
 def test_what_cannot_be_played_again() -> None:

@@ -65,12 +65,14 @@ class Instead(NamedTuple):
 
 
 class Staging:
-    """The staging of this process. `uses` are the cassettes that were opened (paths below the root) and by which tests."""
+    """The staging of this process. `uses` are the cassettes that were opened (paths below the root) and by which tests,
+    `declared` the error statuses that these want (None: all)."""
 
     def __init__(self, orders: Orders) -> None:
         self.orders = orders
         self.root, self.folder = Path(orders.root), Path(orders.folder)
         self.uses: dict[str, set[str]] = {}
+        self.declared: dict[str, frozenset[int] | None] = {}
         self._waited = 0.0
         limits = {host: Limit(host, rates) for host, rates in orders.limits.items()}
         pace = Pace(Path(orders.pace), SYSTEM)
@@ -84,12 +86,16 @@ class Staging:
             declared |= frozenset(self.orders.allow_status)
         place = self._place(path)
         if not self.orders.records:
-            return Instead(self.played_from(path), mode if mode is Mode.BYPASS else Mode.REPLAY, declared, None)
+            offline = place is not None and mode is not Mode.BYPASS
+            return Instead(self.played_from(path), Mode.REPLAY if offline else mode, declared, None)
         throttle = self.throttling.around(declared)
         if place is None or mode is Mode.BYPASS:
             return Instead(path, mode, declared, throttle)
         test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
-        self.uses.setdefault(place.relative_to(self.folder).as_posix(), set()).add(test)
+        name = place.relative_to(self.folder).as_posix()
+        self.uses.setdefault(name, set()).add(test)
+        before = self.declared.get(name, frozenset())
+        self.declared[name] = None if declared is None or before is None else before | declared
         # Staging begins empty, so FILL records all; who uses the cassette next in this process plays what is there by then.
         return Instead(place, Mode.FILL, declared, throttle)
 
@@ -119,8 +125,11 @@ class Staging:
     def close(self, facts: Mapping[str, Any]) -> None:
         """Write what happened, and give back what the limits gave."""
         self.throttling.pace.close()
-        told = {**facts, **self.throttling.facts(), "waited": round(self._waited, 3),
-                "uses": {path: sorted(tests) for path, tests in sorted(self.uses.items())}}  # fmt: skip
+        told = {
+            **facts, **self.throttling.facts(), "waited": round(self._waited, 3),
+            "uses": {path: sorted(tests) for path, tests in sorted(self.uses.items())},
+            "declared": {path: None if each is None else sorted(each) for path, each in self.declared.items()},
+        }  # fmt: skip
         write_atomic(Path(self.orders.facts), json.dumps(told), durable=False)
 
     def _place(self, path: Path) -> Path | None:

@@ -18,8 +18,7 @@ NO_TESTS = 5  # pytest's exit code where nothing was collected, or everything de
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the old cassettes stay. `status` is the HTTP status behind it, `retry_after` the seconds that a host asked for;
-    without it a second try by itself is no use."""
+    """Why the old cassettes stay. `status` is the HTTP status behind it, `retry_after` the seconds that a host asked for."""
 
     kind: Kind
     message: str
@@ -27,15 +26,24 @@ class Refusal:
     cassette: str | None = None
     retry_after: float | None = None
 
+    @property
+    def final(self) -> bool:
+        """Whether a second try by itself is no use: it would cost the same calls, and come to the same."""
+        return self.retry_after is None and self.kind is not Kind.CRASHED
+
 
 def of_recording(
-    code: int, facts: Mapping[str, Any] | None, interactions: int, leaks: Sequence[tuple[str, str]] = ()
+    code: int, facts: Mapping[str, Any] | None, interactions: int, leaks: Sequence[tuple[str, str]] = (),
+    errors: Sequence[tuple[str, int, str]] = (),
 ) -> Refusal | None:  # fmt: skip
     """What the recording run, which ended with `code`, has against it; None if nothing.
 
     `facts` are what the run wrote at its end (pytest_plugin/staged.py), None if it did not come to that; `interactions` how
-    many are on its tapes, `leaks` (cassette, what) what the leak check finds there.
+    many are on its tapes, `leaks` (cassette, what) what the leak check finds there, `errors` (cassette, status, what) the
+    answers there that no test declares.
     """
+    if code < 0:
+        return _killed(code)
     if facts is None:
         return Refusal(Kind.TESTS_FAILED, f"pytest ended with exit code {code} before it had begun; see the output")
     if facts["stop"] is not None:
@@ -47,6 +55,9 @@ def of_recording(
     if not interactions:
         ran = f"{counted(facts['passed'], 'test')} passed, {facts['skipped']} skipped"
         return Refusal(Kind.NOTHING_RECORDED, f"no request was recorded ({ran})")
+    if errors:
+        cassette, status, what = errors[0]
+        return Refusal(Kind.BAD_STATUS, f"{what} was answered with {status} in {cassette}", status, cassette)
     if leaks:
         cassette, what = leaks[0]
         return Refusal(Kind.LEAK, f"{cassette}: {what}", cassette=cassette)
@@ -57,6 +68,8 @@ def of_replay(code: int, facts: Mapping[str, Any] | None) -> Refusal | None:
     """What the offline run on the new recording has against it; None if nothing."""
     if code == 0:
         return None
+    if code < 0:
+        return _killed(code)
     if facts is None or not facts["failures"]:
         return Refusal(Kind.NOT_REPLAYABLE, f"played back, pytest ended with exit code {code}; see the output")
     return Refusal(Kind.NOT_REPLAYABLE, f"played back, {_told(facts)}")
@@ -80,6 +93,10 @@ def _failed(code: int, facts: Mapping[str, Any]) -> Refusal:
     if not failures:
         return Refusal(Kind.TESTS_FAILED, f"pytest ended with exit code {code}; see the output")
     return Refusal(Kind.TESTS_FAILED, _told(facts))
+
+
+def _killed(code: int) -> Refusal:
+    return Refusal(Kind.CRASHED, f"pytest was ended by signal {-code}")
 
 
 def _told(facts: Mapping[str, Any]) -> str:

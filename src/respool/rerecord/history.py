@@ -10,10 +10,9 @@ from typing import Any
 from respool.batch.store import reading
 from respool.batch.store.connection import Database
 from respool.clock import MICROSECONDS, rfc3339
+from respool.rerecord.units import FACTS
 
 TASK = "respool rerecord"  # the task's name: all jobs of re-recording, whatever they selected, have this one
-STAGING = "rerecord"  # what the names of units' staging folders begin with
-FACTS = "rerecord.json"  # in the attempt's files: what a unit kept of its failure
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from respool.batch.policy import Breaker, Retry
 from respool.batch.sources import Source, from_values
 from respool.cassette.library import Library
 from respool.files import FileLock, remove_tree
-from respool.rerecord.history import STAGING, TASK
+from respool.rerecord.history import TASK
 from respool.rerecord.plan import Plan
 from respool.rerecord.settings import Settings
+from respool.rerecord.units import STAGING
 
 OPEN = (ItemState.PENDING, ItemState.RUNNING)
 
@@ -24,7 +25,7 @@ def task(settings: Settings, *, run: str, timeout: float, batch: Batch) -> Task:
     A failure is not tried again by itself: it would cost the same calls once more. `respool rerecord --failures` does that.
     """
     argv = (
-        sys.executable, "-m", "respool.rerecord.unit", "--root", _plain(settings.root), "--run", run,
+        _plain(sys.executable), "-m", "respool.rerecord.unit", "--root", _plain(settings.root), "--run", run,
         "--timeout", f"{timeout:g}",
     )  # fmt: skip
     return Task(

@@ -29,13 +29,18 @@ def environment(**given: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)} | given
 
 
-def run_tests(command: Sequence[str], env: Mapping[str, str], root: Path, seconds: Callable[[], float]) -> int | None:
+def run_tests(
+    command: Sequence[str], env: Mapping[str, str], root: Path, seconds: Callable[[], float],
+    meanwhile: Callable[[], object] = lambda: None,
+) -> int | None:  # fmt: skip
     """The exit code of the command, or None if it is still running after `seconds()`, which may grow meanwhile.
 
-    What it says goes to our own output. What is still running is left to whoever ends our process group.
+    What it says goes to our own output. What is still running is left to whoever ends our process group. `meanwhile` is
+    called once it has started.
     """
     process = subprocess.Popen(command, env=dict(env), cwd=root, stdin=subprocess.DEVNULL)
     begun = SYSTEM.monotonic()
+    meanwhile()
     while True:
         left = begun + seconds() - SYSTEM.monotonic()
         if left <= 0:

@@ -19,17 +19,15 @@ from typing import Any
 
 from respool.batch.model import Kind
 from respool.canonical import digest
-from respool.cassette import leaks
 from respool.cassette.library import Library
-from respool.cassette.model import Cassette
+from respool.cassette.model import Cassette, Failure
 from respool.cassette.staging import PACE_VARIABLE, VARIABLE, Orders
 from respool.errors import CassetteError, RespoolError
 from respool.files import FileLock, private_folder, remove_tree, write_atomic
 from respool.rerecord import acceptance, programs
 from respool.rerecord.acceptance import Refusal
-from respool.rerecord.changes import change
-from respool.rerecord.history import FACTS, STAGING
 from respool.rerecord.settings import Settings, load_settings
+from respool.rerecord.units import FACTS, STAGING
 
 ACCEPTED = "accepted.json"
 BUSY = 5.0  # seconds after which a unit is tried again that another process is recording
@@ -99,7 +97,7 @@ class Unit:
         staged = Library(tapes)
         found = {name: staged.load(name) for name in staged.list()}
         interactions = sum(len(cassette.interactions) for cassette in found.values())
-        refusal = acceptance.of_recording(code, facts, interactions, _leaks(found))
+        refusal = acceptance.of_recording(code, facts, interactions, _leaks(found), _errors(found, facts))
         if refusal is not None or facts is None:
             return refusal or Refusal(Kind.TESTS_FAILED, "pytest told nothing")
         code, replayed = self._tests(base, records=False)
@@ -110,6 +108,8 @@ class Unit:
         if len(idle) == len(found):
             tests = ", ".join(sorted({test for each in idle.values() for test in each})[:3])
             return Refusal(Kind.NOTHING_RECORDED, f"what was recorded is shared with tests that did not run: {tests}")
+        from respool.rerecord.changes import change
+
         library = Library(self.settings.root)
         return {
             "cassettes": {
@@ -137,7 +137,9 @@ class Unit:
         self.commands.append(f"{VARIABLE}={orders} {shlex.join(command)}")
         _say(f"$ {self.commands[-1]}")
         env = programs.environment(**{VARIABLE: str(orders), PACE_VARIABLE: pace})
-        code = programs.run_tests(command, env, settings.root, lambda: self.timeout + _seconds(base / "waited"))
+        code = programs.run_tests(
+            command, env, settings.root, lambda: self.timeout + _seconds(base / "waited"), _ready_to_judge
+        )  # fmt: skip
         if code is None:
             raise TooLong
         try:
@@ -158,7 +160,7 @@ class Unit:
         )  # fmt: skip
         return {
             "outcome": "failed", "kind": refusal.kind, "message": message, "retry_after": refusal.retry_after,
-            "final": refusal.retry_after is None, "detail": "\n".join(f"$ {command}" for command in self.commands),
+            "final": refusal.final, "detail": "\n".join(f"$ {command}" for command in self.commands),
         }  # fmt: skip
 
 
@@ -168,12 +170,31 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
+def _ready_to_judge() -> None:
+    """Load what judges a recording while its tests wait for their service, where it costs no time."""
+    import respool.cassette.leaks
+    import respool.rerecord.changes  # noqa: F401
+
+
 def _leaks(found: Mapping[str, Cassette]) -> list[tuple[str, str]]:
+    from respool.cassette import leaks
+
     return [(name, str(leak)) for name, cassette in found.items() for leak in leaks.check(cassette)]
 
 
 def _same(one: Path, other: Path) -> bool:
     return other.is_file() and one.read_bytes() == other.read_bytes()
+
+
+def _errors(found: Mapping[str, Cassette], facts: Mapping[str, Any] | None) -> list[tuple[str, int, str]]:
+    """The error statuses on tapes whose tests do not declare them: (cassette, status, request)."""
+    wanted = {name: facts["declared"].get(name, []) for name in found} if facts is not None else {}
+    return [
+        (name, each.response.status, f"{each.request.method} {each.request.url.partition('?')[0]}")
+        for name, statuses in wanted.items() if statuses is not None
+        for each in found[name].interactions
+        if not isinstance(each.response, Failure) and each.response.status >= 400 and each.response.status not in statuses
+    ]
 
 
 def _seconds(path: Path) -> float:

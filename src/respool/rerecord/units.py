@@ -9,6 +9,9 @@ from typing import Any
 from respool.batch.model import MAX_KEY_BYTES
 from respool.canonical import digest
 
+STAGING = "rerecord"  # what the names of units' staging folders begin with
+FACTS = "rerecord.json"  # in the attempt's files: what a unit kept of its failure
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
