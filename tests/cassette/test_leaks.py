@@ -38,9 +38,9 @@ def places(found: list[leaks.Leak]) -> list[tuple[str, str]]:
 
 
 NAMES = (
-    "X-Key", "X-Api-Key", "X-Custom-Key", "Auth", "X-Auth", "Token", "mytoken", "Session", "Signature", "X-Sig", "Code",
-    "Pass", "pass_code", "passwd", "otp", "Secret", "client_secret", "license_key", "keys", "next_token", "csrf", "sid", "jwt",
-    "Bearer", "connection_string", "code_verifier", "private-token", "session_key", "x-functions-key", "public_key",
+    "X-Key", "X-Api-Key", "X-Custom-Key", "Auth", "X-Auth", "Token", "mytoken", "Session", "Signature", "Code",
+    "Pass", "pass_code", "passwd", "otp", "Secret", "client_secret", "license_key", "keys", "next_token", "csrf", "sid",
+    "jwt", "Bearer", "connection_string", "code_verifier", "private-token", "session_key", "x-functions-key", "public_key",
     "webhook_signature",
 )  # fmt: skip
 SHORT = ("abc123", "hunter2", "1234", "v1", "hello", "alpha-beta", "QUJD", "a1b2c3d4e5", SECRET)
