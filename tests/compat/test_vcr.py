@@ -50,6 +50,28 @@ def test_once_records_and_then_only_plays(service: Service, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
+    ("mode", "repeats", "first", "then", "played"),
+    [
+        ("new_episodes", False, [1, 2, 3], [1, 4, 4, 5, 2], {0: 1, 1: 1, 3: 1}),
+        ("new_episodes", True, [1, 1, 2], [1, 3, 3, 3, 1], {0: 2, 2: 2}),
+        ("all", True, [1, 2, 3], [4, 5, 6, 7, 8], {}),
+    ],
+)
+def test_what_was_recorded_since_is_played_as_vcrpy_does(
+    service: Service, tmp_path: Path, mode: str, repeats: bool, first: list[int], then: list[int], played: dict[int, int]
+) -> None:  # fmt: skip
+    """The numbers are vcrpy 9.4's: a cassette that was there before plays a new answer once, or again with repeats."""
+    path = str(tmp_path / "tape.yaml")
+    service.asked = 0
+    with vcr.use_cassette(path, record_mode=mode, allow_playback_repeats=repeats):
+        assert [number(service, path) for path in ("/a", "/a", "/c")] == first
+    with vcr.use_cassette(path, record_mode=mode, allow_playback_repeats=repeats) as cassette:
+        assert [number(service, path) for path in ("/a", "/n", "/n", "/n", "/a")] == then
+        assert dict(cassette.play_counts) == played
+        assert cassette.play_count == sum(played.values())
+
+
+@pytest.mark.parametrize(
     ("mode", "paths", "answers", "kept"),
     [("new_episodes", ["/a", "/c"], [1, 3], 3), ("none", ["/a"], [1], 2), ("all", ["/a", "/b"], [3, 4], 2)],
 )

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import copy
-import functools
 import inspect
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from respool.cassette import clients, guard
 from respool.cassette.deck import Deck
 from respool.cassette.matching import Matching
 from respool.cassette.model import Cassette as Tape
-from respool.cassette.model import Failure, Interaction, Mode
+from respool.cassette.model import Failure, Interaction, Mode, Response
 from respool.cassette.model import Request as Ours
-from respool.cassette.open_decks import Opened
 from respool.cassette.recording import STAGED, redaction_here
 from respool.cassette.redaction import Redaction
 from respool.compat.vcr import responses
@@ -66,10 +63,35 @@ class _Redactor(NamedTuple):
 
 
 class _VcrDeck(Deck):
-    """Our deck, whose miss is vcrpy's exception."""
+    """Our deck, whose miss is vcrpy's exception, and which plays what it recorded itself where vcrpy does."""
 
     face: Cassette
     rereadable = True
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._replays: list[int] = []  # of what was recorded, in the order of playing
+
+    @property
+    def plays(self) -> tuple[int, ...]:
+        """As everywhere; what was recorded since has the indices behind those of the tape."""
+        behind = len(self.cassette.interactions)
+        return (*super().plays, *(behind + place for place in self._replays))
+
+    @property
+    def played(self) -> int:
+        """How many requests were answered, from the tape or from what was recorded since."""
+        return super().played + len(self._replays)
+
+    def played_again(self, request: Ours) -> Response | Failure | None:
+        """vcrpy's rule: on a cassette that was there before, or with repeats, each recorded answer is played once (or again)."""
+        if not (self.face.rewound or self.repeats):
+            return None
+        for place, (stored, answer) in enumerate(self.face.recorded()):
+            if (self.repeats or place not in self._replays) and self.face.agree(request, stored):
+                self._replays.append(place)
+                return responses.ours(answer)
+        return None
 
     def missed(self, request: Ours) -> RequestNotRecorded:
         plain = super().missed(request)
@@ -136,10 +158,13 @@ class Cassette:
     @property
     def data(self) -> list[Pair]:
         """(request, response) of everything stored and recorded so far."""
-        fresh = [pair for each in self._deck.fresh if (pair := self._kept(each)) is not None]
         if self._pairs is None:
             self._pairs = self._stored()
-        return [*self._pairs, *fresh]
+        return [*self._pairs, *self.recorded()]
+
+    def recorded(self) -> list[Pair]:
+        """(request, response) of what was recorded since it was opened, after the filters."""
+        return [pair for each in self._deck.fresh if (pair := self._kept(each)) is not None]
 
     @property
     def requests(self) -> list[Request]:
@@ -205,10 +230,12 @@ class Cassette:
 
     def _same(self, live: Request, stored: Request) -> bool:
         ours = self._redactor.request(live.ours())
+        return ours is not None and self.agree(ours, stored)
+
+    def agree(self, filtered: Ours, stored: Request) -> bool:
+        """Whether a filtered request is the same as a stored one."""
         recorded = stored.ours()
-        if ours is None or self._matching.key(ours) != self._matching.key(recorded):
-            return False
-        return self._matching.agrees(ours, recorded)
+        return self._matching.key(filtered) == self._matching.key(recorded) and self._matching.agrees(filtered, recorded)
 
     def _stored(self) -> list[Pair]:
         interactions = self._deck.cassette.interactions
@@ -308,86 +335,6 @@ class Cassette:
         if self._metadata:
             document["metadata"] = self._metadata
         self._persister.save_cassette(self._path, document, serializer=self._serializer)
-
-
-class CassetteContextDecorator:
-    """What `use_cassette` gives: a context manager, and a decorator of functions, coroutines and generators."""
-
-    def __init__(self, arguments: Callable[[], dict[str, Any]]) -> None:
-        self._arguments = arguments
-        self._used: tuple[Cassette, Opened, bool] | None = None
-
-    def __enter__(self) -> Cassette:
-        if self._used is not None:
-            raise AssertionError("Cassette already open.")
-        arguments = self._arguments()
-        transformer = arguments.pop("path_transformer")
-        arguments.pop("func_path_generator")
-        keep_anyway = arguments.pop("record_on_exception")
-        if "path" not in arguments:
-            raise TypeError("use_cassette() needs a path in a with block: only a decorator has a function's name")
-        arguments["path"] = transformer(arguments["path"])
-        clients.install()
-        guard.watch()
-        cassette = Cassette(**arguments)
-        opened = Opened(cassette.deck)
-        opened.enter()
-        self._used = cassette, opened, keep_anyway
-        return cassette
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        assert self._used is not None
-        (cassette, opened, keep_anyway), self._used = self._used, None
-        opened.end()
-        cassette.deck.close()
-        if kind is None or keep_anyway:
-            cassette.save()
-
-    async def __aenter__(self) -> Cassette:
-        return self.__enter__()
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self.__exit__(kind, error, trace)
-
-    def _named(self, function: Callable[..., Any]) -> CassetteContextDecorator:
-        def arguments() -> dict[str, Any]:
-            given = self._arguments()
-            if "path" not in given:
-                generator = given["func_path_generator"] or (lambda each: each.__name__)
-                given["path"] = generator(function)
-            return given
-
-        return type(self)(arguments)
-
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Each call of the function is in a cassette of its own; `inject_cassette` puts it before the arguments."""
-
-        def given(cassette: Cassette, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-            return (cassette, *arguments) if cassette.inject else arguments
-
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def recorded(*args: Any, **kwargs: Any) -> Any:
-                with self._named(function) as cassette:
-                    return await function(*given(cassette, args), **kwargs)
-
-            return recorded
-        if inspect.isgeneratorfunction(function):
-
-            @functools.wraps(function)
-            def generated(*args: Any, **kwargs: Any) -> Any:
-                with self._named(function) as cassette:
-                    return (yield from function(*given(cassette, args), **kwargs))
-
-            return generated
-
-        @functools.wraps(function)
-        def called(*args: Any, **kwargs: Any) -> Any:
-            with self._named(function) as cassette:
-                return function(*given(cassette, args), **kwargs)
-
-        return called
 
 
 def _holds_placeholder(request: Ours) -> bool:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from respool.compat.vcr import filters
-from respool.compat.vcr.cassette import CassetteContextDecorator, Pipeline
+from respool.compat.vcr.cassette import Pipeline
+from respool.compat.vcr.context import CassetteContextDecorator
 from respool.compat.vcr.matchers import BUILT_IN, Matcher
 from respool.compat.vcr.persisters.filesystem import FilesystemPersister
 from respool.compat.vcr.record_mode import RecordMode, validate_record_mode
