@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from respool.cassette.recording import Conditions, Recording
 from respool.clock import SYSTEM
 from respool.clusters.record import Record
-from respool.errors import GiveUp, TryFailed, UsageError
+from respool.errors import CassetteError, GiveUp, TryFailed, UsageError
 from respool.summaries.settings import Model, Settings
 
 
@@ -99,7 +99,7 @@ class Provider:
                     connected, _messages(question), model_settings=settings,
                     model_request_parameters=_parameters(connected, model, question),
                 )  # fmt: skip
-        except (AgentRunError, UserError) as error:
+        except (AgentRunError, UserError, CassetteError) as error:
             raise _failure(error, model) from error
         return Answer(
             _text(response), response.finish_reason or "stop",
@@ -128,8 +128,14 @@ def _keep(known: dict[Any, Any], generator: AsyncGenerator[Any, None]) -> None:
 
 
 async def _connection(model: Model, key: str) -> AsyncGenerator[Any, None]:
-    async with _MAKERS[model.provider](model, key) as connected:
-        yield connected
+    made = _MAKERS[model.provider](model, key)
+    try:
+        async with made:
+            yield made
+    finally:
+        if model.provider == "google":  # whose own client is not closed with it
+            await made.client.aio.aclose()
+        await asyncio.sleep(0)  # the loop may end right after this: its transports are told that they are closed
 
 
 def _openai(model: Model, key: str) -> Any:
