@@ -93,9 +93,9 @@ def test_a_group_without_any_gene_of_the_background_has_no_terms() -> None:
     assert Enrichment(SETS, GENES, NetworkOptions()).terms([["stranger"], []]) == [(), ()]
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
-def test_benjamini_hochberg_is_its_definition(p: list[float]) -> None:
-    adjusted = benjamini_hochberg(np.array(p))
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.integers(0, 5))
+def test_benjamini_hochberg_is_its_definition(p: list[float], more: int) -> None:
+    adjusted, everything = benjamini_hochberg(np.array(p), len(p) + more), [*p, *[1.0] * more]
     for value, one in zip(adjusted, p, strict=True):
-        expected = min(min(1.0, other * len(p) / sum(each <= other for each in p)) for other in p if other >= one)
-        assert value == pytest.approx(expected)
+        steps = [other * len(everything) / sum(each <= other for each in everything) for other in everything if other >= one]
+        assert value == pytest.approx(min(1.0, *steps))

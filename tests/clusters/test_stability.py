@@ -24,10 +24,12 @@ def test_it_is_the_best_of_all_communities(case: tuple[list[int], set[int]]) -> 
         members = {at for at in drawn if found[at] == community}
         if there:
             indices.append(len(there & members) / len(there | members))
-    assert best_jaccard(np.array(sorted(group)), np.array(found)) == pytest.approx(max(indices))
+    other = np.array([0])  # a group beside it changes nothing
+    assert best_jaccard([np.array(sorted(group)), other], np.array(found))[0] == pytest.approx(max(indices))
 
 
 def test_the_mean_over_resamples_and_none_without() -> None:
     group = np.array([0, 1])
-    assert stability(group, [np.array([0, 0, 1]), np.array([0, 1, 1])]) == pytest.approx((1 + 0.5) / 2)
-    assert stability(group, []) is None
+    assert stability([group, group], [np.array([0, 0, 1]), np.array([0, 1, 1])]) == [pytest.approx((1 + 0.5) / 2)] * 2
+    assert stability([group], []) == [None]
+    assert stability([], [np.array([0])]) == []

@@ -82,7 +82,7 @@ def network(edges: str, **given: Any) -> int:
         question = tasks.network_question(request)
         for notice in question.notices:
             tell(notice)
-        genes, links = counted(len(question.network.names), "gene"), counted(len(question.network.links), "edge")
+        genes, links = counted(len(question.network.names), "gene"), counted(question.network.graph.ecount(), "edge")
         sets, background = counted(question.enrichment.tested, "gene set"), len(question.enrichment.background)
         return f"{genes}, {links}; {sets} to test against a background of {counted(background, 'gene')}"
 

@@ -93,19 +93,19 @@ class Enrichment:
 
     def _adjusted(self, p: Floats, shared: NDArray[Any]) -> Floats:
         q = np.ones(len(p))
-        covered = np.arange(len(p)) if self.rules.correction == "tested" else np.flatnonzero(shared)
-        q[covered] = benjamini_hochberg(p[covered])
+        some = np.flatnonzero(shared)  # the others have p = 1, and q = 1 whatever they are adjusted for
+        q[some] = benjamini_hochberg(p[some], len(p) if self.rules.correction == "tested" else len(some))
         return q
 
 
-def benjamini_hochberg(p: Floats) -> Floats:
-    """The adjusted values (false discovery rate) of all these tests, in the order of `p`.
+def benjamini_hochberg(p: Floats, tests: int) -> Floats:
+    """The adjusted values (false discovery rate), in the order of `p`; tests of the `tests` that `p` lacks had p = 1.
 
-    >>> benjamini_hochberg(np.array([0.01, 0.5, 0.02])).round(3).tolist()
-    [0.03, 0.5, 0.03]
+    >>> benjamini_hochberg(np.array([0.01, 0.5, 0.02]), 4).round(3).tolist()
+    [0.04, 0.667, 0.04]
     """
     order = np.argsort(p, kind="stable")
-    scaled = p[order] * len(p) / np.arange(1, len(p) + 1)
+    scaled = p[order] * tests / np.arange(1, len(p) + 1)
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum.accumulate(scaled[::-1])[::-1].clip(max=1.0)
     return adjusted

@@ -19,33 +19,41 @@ KEPT_EDGES = 0.8  # the share of the edges that a resample keeps
 
 
 class Network:
-    """A weighted undirected graph over `names`, sorted; `links` are (position, position, weight), sorted, each pair once."""
+    """A weighted undirected graph (`graph`, of igraph) whose vertices are called `names`, in this order."""
 
-    def __init__(self, names: Sequence[str], links: Sequence[tuple[int, int, float]]) -> None:
-        self.names = list(names)
-        self.links = list(links)
-        self.graph = igraph.Graph(len(self.names), [link[:2] for link in self.links])
-        self.graph.es["weight"] = [link[2] for link in self.links]
+    def __init__(self, names: list[str], graph: Any) -> None:
+        self.names = names
+        self.graph = graph
 
     @classmethod
     def of(cls, weights: dict[tuple[str, str], float], lonely: Sequence[str] = ()) -> Network:
-        """The network of these edges (each pair in order, once) and of the vertices without any."""
+        """The network of these edges (each pair in order, once) and of the vertices without any; all sorted."""
         names = sorted({end for pair in weights for end in pair} | set(lonely))
         at = {name: position for position, name in enumerate(names)}
-        return cls(names, sorted((at[one], at[other], weight) for (one, other), weight in weights.items()))
+        links = sorted((at[one], at[other], weight) for (one, other), weight in weights.items())
+        graph = igraph.Graph(len(names), [link[:2] for link in links], edge_attrs={"weight": [link[2] for link in links]})
+        return cls(names, graph)
+
+    def links(self) -> list[tuple[int, int, float]]:
+        """The edges, sorted: (position, larger position, weight)."""
+        ends = zip(self.graph.get_edgelist(), self.graph.es["weight"], strict=True)
+        return [(one, other, weight) for (one, other), weight in ends]
 
     def communities(self, *, resolution: float, seed: int, tries: int) -> tuple[Membership, float]:
         """The community of each vertex, and the modularity: the best of `tries` seeds, from `seed` on."""
         return _best_of(self.graph, resolution, range(seed, seed + tries))
 
     def parts(self, members: Sequence[int], *, resolution: float, seed: int, tries: int) -> Membership:
-        """The communities within some of the vertices, by their position in `members`."""
-        return _best_of(self.graph.induced_subgraph(sorted(members)), resolution, range(seed, seed + tries))[0]
+        """The communities within some of the vertices, by their position in `members` (sorted)."""
+        return _best_of(self.graph.induced_subgraph(members), resolution, range(seed, seed + tries))[0]
 
     def resampled(self, *, seed: int) -> Network:
         """The network with a random share of its edges, KEPT_EDGES of them; all vertices stay."""
-        kept = random.Random(seed).sample(range(len(self.links)), round(len(self.links) * KEPT_EDGES))
-        return Network(self.names, [self.links[edge] for edge in sorted(kept)])
+        edges = self.graph.ecount()
+        left_out = random.Random(seed).sample(range(edges), edges - round(edges * KEPT_EDGES))
+        graph = self.graph.copy()
+        graph.delete_edges(left_out)
+        return Network(self.names, graph)
 
 
 def _best_of(graph: Any, resolution: float, seeds: Sequence[int]) -> tuple[Membership, float]:

@@ -207,8 +207,13 @@ def _resampled(question: Question, split: Sequence[Cluster]) -> Partitions:
 def _judged(question: Question, partitions: Partitions, clusters: list[Cluster]) -> list[Cluster]:
     """The clusters with the terms and the stability that their members deserve."""
     terms = question.enrichment.terms([cluster.members for cluster in clusters])
+    known: dict[int, float | None] = {}
+    for parent in {cluster.parent for cluster in clusters}:
+        siblings = [cluster for cluster in clusters if cluster.parent == parent]
+        values = stability([question.where(cluster.members) for cluster in siblings], partitions[parent])
+        known |= {cluster.number: value for cluster, value in zip(siblings, values, strict=True)}
     return [
-        replace(cluster, terms=found, stability=stability(question.where(cluster.members), partitions[cluster.parent]))
+        replace(cluster, terms=found, stability=known[cluster.number])
         for cluster, found in zip(clusters, terms, strict=True)
     ]
 

@@ -99,15 +99,15 @@ def _again(table: Table, options: TableOptions, k: int, seed: int) -> Membership
 def _judged(table: Table, options: TableOptions, partitions: Sequence[Membership], clusters: list[Cluster]) -> list[Cluster]:
     """The clusters with the features and the stability that their members deserve."""
     judged = []
-    for one in clusters:
-        places = _where(table, one.members)
+    where = [_where(table, one.members) for one in clusters]
+    for one, places, known in zip(clusters, where, stability(where, partitions), strict=True):
         inside = np.zeros(len(table.ids), dtype=bool)
         inside[places] = True
         features = in_order([
             *describe(table.active, inside, options.alpha),
             *describe(table.supplementary, inside, options.alpha, supplementary=True),
         ])
-        judged.append(replace(one, features=features, stability=stability(places, partitions)))
+        judged.append(replace(one, features=features, stability=known))
     return judged
 
 

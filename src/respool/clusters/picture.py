@@ -36,7 +36,7 @@ def draw_network(network: Network, groups: Sequence[Sequence[int]]) -> Picture:
     drawn = sorted(points)
     position = {member: number for number, member in enumerate(drawn)}
     lines = sorted(
-        ((position[one], position[other], weight) for one, other, weight in network.links if one in at and other in at),
+        ((position[one], position[other], weight) for one, other, weight in network.links() if one in at and other in at),
         key=lambda line: (-line[2], line[:2]),
     )  # fmt: skip
     across, down = fitted([points[member] for member in drawn])
@@ -46,7 +46,7 @@ def draw_network(network: Network, groups: Sequence[Sequence[int]]) -> Picture:
 
 def _centres(network: Network, at: dict[int, int], radii: Sequence[float]) -> list[tuple[float, float]]:
     between: dict[tuple[int, int], float] = {}
-    for one, other, weight in network.links:
+    for one, other, weight in network.links():
         if one in at and other in at and at[one] != at[other]:
             pair = (min(at[one], at[other]), max(at[one], at[other]))
             between[pair] = between.get(pair, 0.0) + weight
