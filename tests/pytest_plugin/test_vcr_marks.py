@@ -101,7 +101,7 @@ def test_fixtures_can_be_overridden_and_read(project: pytest.Pytester) -> None:
             assert vcr.path.endswith("tapes/own-test_one.yaml")
 
         def test_unmarked(vcr):
-            assert vcr is None
+            assert not vcr
     """)
     for _ in range(2):
         run(project).assert_outcomes(passed=2)
@@ -162,6 +162,47 @@ def test_the_layout_and_fixtures_of_pytest_vcr(project: pytest.Pytester, service
     (project.path / "cassettes/test_it").rmdir()
     run(project, "--vcr-record=none").assert_outcomes(passed=2)
     assert service.asked == 1
+
+
+def test_the_vcr_object_and_the_cassette_as_fixtures(project: pytest.Pytester, service: Service) -> None:
+    """`vcr` is the cassette in pytest-recording, the VCR object in pytest-vcr: here each answers to the names used."""
+    project.makepyfile(test_it="""
+        import os, httpx, pytest
+        from respool.compat.vcr import VCR
+
+        def number():
+            return httpx.get(os.environ["SERVICE"] + "/number").json()["number"]
+
+        @pytest.fixture(scope="module")
+        def vcr_config():
+            return {"match_on": ["method", "uri"]}
+
+        def test_unmarked(vcr):
+            assert isinstance(vcr, VCR) and not vcr
+            assert vcr.match_on == ["method", "uri"]
+            assert vcr.cassette_library_dir.endswith("test_it")
+            with vcr.use_cassette("own") as cassette:
+                assert number() == 1 and len(cassette) == 1
+            assert cassette.path.endswith("test_it/own.yaml")
+
+        def test_opened_by_its_fixture(vcr_cassette):
+            assert number() == 2
+            assert vcr_cassette.path.endswith("test_it/test_opened_by_its_fixture.yaml")
+
+        @pytest.mark.vcr
+        def test_marked(vcr, vcr_cassette):
+            assert vcr is vcr_cassette
+            assert vcr.match_on == ["method", "uri"]
+            assert number() == 3 and len(vcr) == 1
+            with vcr.use_cassette("another"):
+                assert number() == 4
+            assert len(vcr) == 1
+            with pytest.raises(AttributeError, match="nonsense"):
+                vcr.nonsense
+    """)
+    run(project, "--vcr-record-mode=once").assert_outcomes(passed=3)
+    run(project).assert_outcomes(passed=3)
+    assert service.asked == 4
 
 
 def test_another_plugin_keeps_its_options_and_is_named(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ def add_options(group: pytest.OptionGroup) -> None:
     group.addoption("--allowed-hosts", default=None, help="regular expressions, separated by commas")
     group.addoption("--disable-recording", action="store_true", help="leave vcr marks without effect")
     group.addoption("--vcr-record", dest="vcr_record", choices=MODES[:4], default=None, help="the same as --record-mode")
+    group.addoption("--vcr-record-mode", dest="vcr_record", choices=MODES[:4], default=None, help="the same, deprecated")
     group.addoption("--disable-vcr", action="store_true", dest="disable_vcr", help="the same as --disable-recording")
 
 
@@ -150,21 +151,14 @@ def _checked(mark: pytest.Mark) -> None:
         raise pytest.UsageError(f"@pytest.mark.block_network takes allowed_hosts only, not {[*mark.args, *sorted(unknown)]}")
 
 
-@pytest.fixture
-def vcr(
-    request: pytest.FixtureRequest, vcr_markers: list[pytest.Mark], vcr_cassette_dir: str, record_mode: str,
-    disable_recording: bool,
-) -> Iterator[Any]:  # fmt: skip
-    """The open cassette of a test marked `vcr`, with vcrpy's surface; None without the mark."""
-    if disable_recording or not vcr_markers:
-        yield None
-        return
+def _opened(request: pytest.FixtureRequest, record_mode: str) -> Iterator[Any]:
     from respool.pytest_plugin.vcr_tapes import used
 
+    marks = request.getfixturevalue("vcr_markers")
     name = request.getfixturevalue("default_cassette_name")
-    options = _merged(request.getfixturevalue("vcr_config"), vcr_markers)
+    options = _merged(request.getfixturevalue("vcr_config"), marks)
     failures = request.session.stash.get(FAILURES, 0)
-    cassette, close = used(request, name, vcr_cassette_dir, record_mode, options, vcr_markers)
+    cassette, close = used(request, name, request.getfixturevalue("vcr_cassette_dir"), record_mode, options, marks)
     try:
         yield cassette
     finally:
@@ -172,8 +166,30 @@ def vcr(
 
 
 @pytest.fixture
-def vcr_cassette(vcr: Any) -> Any:
-    """pytest-vcr's name of the open cassette."""
-    return vcr
+def vcr(
+    request: pytest.FixtureRequest, vcr_markers: list[pytest.Mark], vcr_cassette_dir: str, record_mode: str,
+    disable_recording: bool,
+) -> Iterator[Any]:  # fmt: skip
+    """The open cassette of a test marked `vcr`, with the methods of the VCR object, too. None where recording is disabled.
+
+    Without the mark the VCR object, configured for this module; it counts as false.
+    """
+    if disable_recording:
+        yield None
+    elif vcr_markers:
+        yield from _opened(request, record_mode)
+    else:
+        from respool.pytest_plugin.vcr_tapes import unmarked
+
+        yield unmarked(request, vcr_cassette_dir, _asked(request.config), request.getfixturevalue("vcr_config"))
 
 
+@pytest.fixture
+def vcr_cassette(
+    request: pytest.FixtureRequest, vcr: Any, vcr_markers: list[pytest.Mark], record_mode: str, disable_recording: bool,
+) -> Iterator[Any]:  # fmt: skip
+    """pytest-vcr's name of the open cassette; it opens one for a test without a mark, too."""
+    if disable_recording or vcr_markers:
+        yield vcr
+    else:
+        yield from _opened(request, record_mode)

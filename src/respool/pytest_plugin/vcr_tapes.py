@@ -40,6 +40,37 @@ class _WithExtras(FilesystemPersister):
         return requests, responses
 
 
+class MarkedCassette(Cassette):
+    """The cassette of a test, which also answers to the names of the VCR object that opened it.
+
+    The fixture `vcr` is the one in pytest-recording and the other in pytest-vcr.
+    """
+
+    opened_by: VCR
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name == "opened_by":
+            raise AttributeError(name)
+        return getattr(self.opened_by, name)
+
+
+class UnmarkedVcr(VCR):
+    """The VCR object of a test without a mark (pytest-vcr), as false as the None that pytest-recording has there."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+def unmarked(request: pytest.FixtureRequest, folder: str, record_mode: str | None, options: dict[str, Any]) -> UnmarkedVcr:
+    """The VCR object for a test that opens its cassettes itself; `record_mode` is that of the command line."""
+    given = {name: value for name, value in options.items() if name != "allowed_hosts"}
+    if record_mode is not None:
+        given["record_mode"] = "new_episodes" if record_mode == "rewrite" else record_mode
+    vcr = UnmarkedVcr(**{"path_transformer": VCR.ensure_suffix(".yaml"), "cassette_library_dir": folder, **given})
+    request.config.hook.pytest_recording_configure(config=request.config, vcr=vcr)
+    return vcr
+
+
 def used(
     request: pytest.FixtureRequest, name: str, folder: str, record_mode: str, options: dict[str, Any],
     marks: list[pytest.Mark],
@@ -63,7 +94,9 @@ def used(
         raise pytest.UsageError(f"{why}\n  next: {serial_command()}")
     clients.install()
     guard.watch()
-    cassette = Cassette(**arguments, afresh=mode == "rewrite")
+    cassette = MarkedCassette(**arguments, afresh=mode == "rewrite")
+    cassette.opened_by = vcr
+    vars(vcr).update({name: value for name, value in options.items() if hasattr(vcr, name)})  # for what the test opens itself
     opened = Opened(cassette.deck, everywhere=True)
     tape = _VcrTape(opened)
     request.node.stash.setdefault(TAPES, []).append(tape)

@@ -84,7 +84,7 @@ class _VcrDeck(Deck):
         return super().played + len(self._replays)
 
     def played_again(self, request: Ours) -> Response | Failure | None:
-        """vcrpy's rule: on a cassette that was there before, or with repeats, each recorded answer is played once (or again)."""
+        """vcrpy's rule: on a cassette that was there before each recorded answer is played once; with repeats, always."""
         if not (self.face.rewound or self.repeats):
             return None
         for place, (stored, answer) in enumerate(self.face.recorded()):
