@@ -38,9 +38,10 @@ check: $(DEV)  ## ruff, mypy --strict and the architecture
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
-crash: $(DEV)  ## the long kill torture and the long state machine (their short forms are a part of `make test`)
-	KILLS=$${KILLS:-120} MACHINE_EXAMPLES=$${MACHINE_EXAMPLES:-2000} \
-	  $(BIN)/python -m pytest -rA --timeout 3600 tests/crash tests/batch/test_state_machine.py
+crash: $(DEV)  ## the long kill tortures and the long state machine (their short forms are a part of `make test`)
+	KILLS=$${KILLS:-120} RERECORD_KILLS=$${RERECORD_KILLS:-30} MACHINE_EXAMPLES=$${MACHINE_EXAMPLES:-2000} \
+	  $(BIN)/python -m pytest -rA --timeout 7200 tests/crash tests/rerecord_suite/test_rerecord_kills.py \
+	  tests/batch/test_state_machine.py
 
 bench: VENV = $(BENCH_VENV)
 bench: $(BENCH)  ## measure beside the peers, and save the figures with the machine's description
