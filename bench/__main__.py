@@ -18,6 +18,7 @@ from bench.replay import report as replay_report
 from bench.rounds import progress
 
 RERECORD_RESULTS = ROOT / "bench" / "results" / "rerecord.json"
+CLUSTERS_RESULTS = ROOT / "bench" / "results" / "clusters.json"
 REPLAY_RESULTS = ROOT / "bench" / "results" / "replay.json"
 RESULTS = ROOT / "bench" / "results" / "latest.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -31,11 +32,14 @@ def main() -> int:
     """
     options = _options()
     os.environ["PYTHONPATH"] = str(ROOT)  # the contestants import us, whatever folder they run in
-    met = options.only.startswith(("replay", "rerecord")) or _batch(options)
+    met = options.only.startswith(("replay", "rerecord", "clusters")) or _batch(options)
     if not options.only or options.only.startswith("replay"):
         met = replay_report.run(options.rounds, options.quick, options.only, PAGE, REPLAY_RESULTS) and met
     if options.only in ("", "rerecord"):
         met = rerecord.run(options.quick, PAGE, RERECORD_RESULTS) and met
+    if options.only in ("", "clusters"):
+        clusters = importlib.import_module("bench.clusters")  # what it needs takes its time to load
+        met = clusters.run(options.quick, PAGE, CLUSTERS_RESULTS) and met
     return 0 if met else 1
 
 
@@ -71,7 +75,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="rounds of all contestants (default 3; quick: 1)")
     parser.add_argument(
         "--only", metavar="NAME", default="",
-        help="contestants and measurements whose name holds NAME; rerecord; replay: that bench, replay_NAME: parts of it",
+        help="contestants and measurements whose name holds NAME; clusters, rerecord, replay: that bench; replay_NAME: parts",
     )  # fmt: skip
     parser.add_argument("--workers", type=int, default=4, help="workers of every contestant (default 4)")
     options = parser.parse_args()
