@@ -23,6 +23,7 @@ from respool.web.redacting import Redactor
 SPAN = 30  # seconds that the rate looks back
 START = (-(1 << 63), 0)  # before the first item
 LAST = 1 << 62  # after the newest job
+WRITTEN = ("key", "reason", "message", "payload", "result")  # of an item's document, by other programs
 SMALL = 1 << 14  # characters of a payload that is looked through for what a message may quote
 SCANNED = 200  # jobs read at once when a state is looked for
 
@@ -100,21 +101,19 @@ class Looking:
         self, *, state: JobState | None = None, name: str | None = None, before: int = LAST, limit: int = 50
     ) -> tuple[list[Job], int | None]:  # fmt: skip
         """Up to `limit` jobs, the newest first, with their counts; and where the next page begins, if there is one."""
-        found: list[Job] = []
-        alive, want = self.alive, limit + 1
-        while len(found) < want:
-            rows = self.database.all("jobs_before", before, name or None, want if state is None else SCANNED)
+        found: list[int] = []
+        alive, at_once = self.alive, limit + 1 if state is None else SCANNED
+        while len(found) <= limit:
+            rows = self.database.all("jobs_before", before, name or None, at_once)
             for row in rows:
-                job = reading.job_of_row(row)
                 present = zip((ItemState.RUNNING, ItemState.PENDING, ItemState.FAILED), row[18:], strict=True)
-                rough = replace(job, counts=dict(present))
+                rough = replace(reading.job_of_row(row), counts=dict(present))
                 if state is None or rough.state(runner_alive=alive) is state:
-                    found.append(job)
-            if len(rows) < (want if state is None else SCANNED):
+                    found.append(rough.id)
+            if len(rows) < at_once:
                 break
             before = rows[-1][0]
-        page = [replace(job, counts=reading.counts(self.database, job.id)) for job in found[:limit]]
-        return page, page[-1].id if len(found) > limit else None
+        return [self.job(number) for number in found[:limit]], found[limit - 1] if len(found) > limit else None
 
     def summary(self, job: Job) -> dict[str, Any]:
         """The document of one job in a list."""
@@ -199,8 +198,10 @@ class Looking:
 
     def _documents(self, items: Iterable[Item]) -> list[dict[str, Any]]:
         alive = self.alive
-        documents: list[dict[str, Any]] = self.redacted([item_data(item, alive=alive) for item in items])
-        return documents
+        documents = [item_data(item, alive=alive) for item in items]
+        # Only what others wrote, and without our names for it: where nothing is named like a secret, one look is enough.
+        told = self.redacted([[document[name] for name in WRITTEN] for document in documents])
+        return [document | dict(zip(WRITTEN, texts, strict=True)) for document, texts in zip(documents, told, strict=True)]
 
     def notes(self, job: int) -> dict[str, str]:
         """What the running items of a job have said last, by key."""

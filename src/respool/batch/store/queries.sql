@@ -879,8 +879,8 @@ ORDER BY j.id;
 SELECT EXISTS (SELECT 1 FROM requests WHERE done_at IS NULL AND ready_at IS NOT NULL);
 
 -- name: jobs_before
--- Newest first. The last three say of which states there are items at all, which is enough to derive the job's state.
-SELECT id, name, task, version, settings, source, generation, created_at, updated_at, sealed_at, ended_at, paused_at,
+-- Newest first, with what a job's state follows from: its facts, and of which states there are items at all.
+SELECT id, name, task, version, '{}', '{}', generation, created_at, updated_at, sealed_at, ended_at, paused_at,
   paused_reason, resume_at, cancelled_at, skipped_reason, parent_id, source_digest,
   EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state = 'running'),
   EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state = 'pending'),
