@@ -115,6 +115,7 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
         f"web/{name}.py": ("web/test_api.py", "the web door is tested over real HTTP")
         for name in ("app", "forms", "office", "problems", "pulse", "serving")
     },
+    "web/products.py": ("web/test_looking.py", "what the products say of their own jobs is a part of looking at them"),
     "web/settings.py": ("cli/test_serve.py", "settings that cannot be, as the command tells of them"),
     "batch/repairs.py": ("batch/test_upkeep.py", "a repair is proven by the finding that it ends"),
     "batch/model.py": ("batch/test_settle.py", "values; their legal moves are what verdicts are held against"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from respool.batch.model import ItemState, JobState
 from respool.batch.spool import Spool
 from respool.batch.store.connection import Database
 from respool.batch.tasks import task
+from respool.summaries.tasks import GENERATION
 from respool.web.looking import Looking, Place
 from respool.web.problems import Problem
+from respool.web.products import running_message
 from respool.web.redacting import Redactor
 
 ITEMS, JOBS = 10_000, 150
+SUMMED = ("succeeded", "failed", "skipped", "rejected", "cancelled", "remaining")
 ENOUGH = 1.0  # seconds of this process's own time; a page takes some milliseconds
 
 
@@ -97,6 +101,18 @@ def test_every_job_is_on_one_page_of_its_state(looking: Looking) -> None:
 )  # fmt: skip
 def test_no_page_walks_through_all(looking: Looking, act: Callable[[Looking], Any]) -> None:
     assert min(own_time(lambda: act(looking)) for _ in range(3)) < ENOUGH
+
+
+def test_a_job_of_summaries_speaks_as_summaries_do(looking: Looking) -> None:
+    job = replace(looking.job(1), task=GENERATION)
+    assert running_message(job, None) == "Generating LLM summaries for clusters..."
+    assert running_message(job, "@items") == "Generating LLM summaries for clusters..."
+    counts = {ItemState.DONE: 2, ItemState.RUNNING: 2, ItemState.PENDING: 3}
+    assert running_message(replace(job, counts=counts), "4") == "Cluster 4 (3/7)"
+    assert running_message(looking.job(1), "4") is None
+    numbers = looking.result(job, None, 1)
+    assert sum(numbers[name] for name in SUMMED) == numbers["total"]
+    assert looking.message(replace(job, counts={ItemState.FAILED: 1})) == "Done: 0 succeeded, 1 failed, 0 cached"
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "1", "1_x", "_"])

@@ -132,7 +132,8 @@ class OneResult(BaseModel):
 
 
 class Result(BaseModel):
-    """What a job gave. `total` is the sum of the counts; `skipped` are the cache hits and what needed no work."""
+    """What a job gave. `total` is the sum of the counts; `skipped` are the cache hits and what needed no work, `rejected` the
+    summaries that a judge turned down."""
 
     job: int
     state: JobState
@@ -141,6 +142,7 @@ class Result(BaseModel):
     succeeded: int
     failed: int
     skipped: int
+    rejected: int
     cancelled: int
     remaining: int
     results: list[OneResult]

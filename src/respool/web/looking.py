@@ -18,6 +18,7 @@ from respool.batch.store.connection import Database
 from respool.clock import MICROSECONDS, SYSTEM, Clock, local_time
 from respool.files import FileLock
 from respool.web.problems import Fault, Problem
+from respool.web.products import running_message, tally_of
 from respool.web.redacting import Redactor
 
 SPAN = 30  # seconds that the rate looks back
@@ -164,15 +165,20 @@ class Looking:
             JobState.FILLING: "Its items are being taken in", JobState.PENDING: "Waiting for its turn",
             JobState.INTERRUPTED: "Interrupted: the next run goes on with it", JobState.CANCELLED: "Cancelled",
         }.get(state)  # fmt: skip
+        if told is not None:
+            return told
+        if (tally := tally_of(self.database, job)) is not None:
+            return str(tally)
         succeeded, cached = many(ItemState.DONE, 0), many(ItemState.CACHED, 0) + many(ItemState.SKIPPED, 0)
-        return told or f"Done: {succeeded} succeeded, {many(ItemState.FAILED, 0)} failed, {cached} cached"
+        return f"Done: {succeeded} succeeded, {many(ItemState.FAILED, 0)} failed, {cached} cached"
 
     def _doing(self, job: Job) -> str:
         settled = job.total - sum(job.counts.get(state, 0) for state in OPEN_STATES)
         row = self.database.one("latest_running", job.id)
-        if row is None:
-            return "Waiting for its turn"
-        item, key, attempt = row
+        item, key, attempt = row or (0, None, 0)
+        own = running_message(job, key)
+        if own is not None or key is None:
+            return own or "Waiting for its turn"
         return f"{note_of(read_notes(self.database.places), item, attempt) or key} ({settled + 1}/{job.total})"
 
     def items(
@@ -256,11 +262,16 @@ class Looking:
         many = job.counts.get
         rows, next_page = self._results(job.id, cursor, limit)
         counts = counts_data(job.counts, alive=True)
+        numbers = {
+            "total": job.total, "succeeded": counts["done"], "failed": counts["failed"], "rejected": 0,
+            "skipped": counts["cached"] + counts["skipped"], "cancelled": counts["cancelled"],
+            "remaining": counts["pending"] + counts["running"],
+        }  # fmt: skip
+        if (tally := tally_of(self.database, job)) is not None:
+            numbers = {name: getattr(tally, name) for name in numbers}
         return {
             "job": job.id, "state": job.state(runner_alive=self.alive), "complete": not any(many(s, 0) for s in OPEN_STATES),
-            "total": job.total, "succeeded": counts["done"], "failed": counts["failed"],
-            "skipped": counts["cached"] + counts["skipped"], "cancelled": counts["cancelled"],
-            "remaining": counts["pending"] + counts["running"], "results": rows, "next": next_page,
+            **numbers, "results": rows, "next": next_page,
         }  # fmt: skip
 
     def _results(self, job: int, cursor: str | None, limit: int) -> tuple[list[dict[str, Any]], str | None]:
