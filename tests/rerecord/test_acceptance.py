@@ -26,6 +26,8 @@ def test_what_passed_and_recorded_and_leaks_nothing_is_accepted() -> None:
 def test_tests_that_fail_are_told_with_the_first_of_them() -> None:
     refusal = of_recording(1, facts(("t::a", "AssertionError", "assert 1 == 2"), ("t::b", "", "x")), 3)
     assert refusal == Refusal(Kind.TESTS_FAILED, "2 of 3 tests failed: t::a: assert 1 == 2")
+    told = {**facts(("t::a", "", "x")), "uses": {"b.json": ["t::b"], "a.json": ["t::b", "t::a"]}}
+    assert (of_recording(1, told, 3) or refusal).cassette == "a.json"
 
 
 @pytest.mark.parametrize(("status", "kind"), [

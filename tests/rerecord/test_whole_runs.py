@@ -72,6 +72,10 @@ def test_what_fails_keeps_its_cassette_and_says_why_and_all_else_is_replaced(pro
     assert {each["file"]: (each["kind"], each["status"], each["attempt"]) for each in log} == {
         key: (kind, {"bad_status": 404, "unauthorised": 401}.get(kind), 1) for key, kind in kinds.items() if kind
     }
+    assert {each["cassette"] for each in log if each["kind"] != "nothing_recorded"} <= {
+        None, *(f"tests/cassettes/test_{name}/test_it.json" for name in names)
+    }
+    assert next(each for each in log if each["kind"] == "leak")["cassette"] == "tests/cassettes/test_leak/test_it.json"
     output = next(project.path.glob(".respool/spool.db.files/attempts/*/1-1/output.log")).read_text()
     assert "-m pytest tests/test_drifts.py -q" in output
     assert not list((project.path / ".respool/staging").iterdir()), "nothing is left in staging"
@@ -307,8 +311,7 @@ def test_what_cannot_be_selected(project: Project) -> None:
     project.settings('priority = ["^nobody"]\n')
     assert "no test file fits ^nobody" in project.run("rerecord", code=3).err
     assert "there is no 'tests/gone.py'" in project.run("rerecord", "tests/gone.py", code=3).err
-    for wrong in (["--workers", "0"], ["--workers", "65"], ["--batch-size", "0"], ["--delay", "-1"], ["--timeout", "0"],
-                  ["--all", "--failures"], ["--workers", "many"]):  # fmt: skip
+    for wrong in (["--workers", "65"], ["--batch-size", "0"], ["--delay", "-1"], ["--all", "--failures"]):
         project.run("rerecord", *wrong, code=2)
     assert not (project.path / ".respool").exists()
 

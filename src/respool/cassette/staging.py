@@ -85,15 +85,16 @@ class Staging:
         if declared is not None:
             declared |= frozenset(self.orders.allow_status)
         place = self._place(path)
+        test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
+        if place is not None:
+            self.uses.setdefault(place.relative_to(self.folder).as_posix(), set()).add(test)
         if not self.orders.records:
             offline = place is not None and mode is not Mode.BYPASS
             return Instead(self.played_from(path), Mode.REPLAY if offline else mode, declared, None)
         throttle = self.throttling.around(declared)
         if place is None or mode is Mode.BYPASS:
             return Instead(path, mode, declared, throttle)
-        test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
         name = place.relative_to(self.folder).as_posix()
-        self.uses.setdefault(name, set()).add(test)
         before = self.declared.get(name, frozenset())
         self.declared[name] = None if declared is None or before is None else before | declared
         # Staging begins empty, so FILL records all; who uses the cassette next in this process plays what is there by then.

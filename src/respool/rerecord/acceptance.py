@@ -49,7 +49,9 @@ def of_recording(
     if facts["stop"] is not None:
         kind, what, after = facts["stop"]
         status = next((answer[3] for answer in reversed(facts["unexpected"]) if answer[3]), None)
-        return Refusal(Kind(kind), what, 429 if kind == Kind.RATE_LIMITED else status, retry_after=after)
+        test = facts["unexpected"][-1][0] if facts["unexpected"] else ""
+        told = 429 if kind == Kind.RATE_LIMITED else status
+        return Refusal(Kind(kind), what, told, _cassette(facts, test), retry_after=after)
     if code not in (0, NO_TESTS):
         return _failed(code, facts)
     if not interactions:
@@ -72,7 +74,8 @@ def of_replay(code: int, facts: Mapping[str, Any] | None) -> Refusal | None:
         return _killed(code)
     if facts is None or not facts["failures"]:
         return Refusal(Kind.NOT_REPLAYABLE, f"played back, pytest ended with exit code {code}; see the output")
-    return Refusal(Kind.NOT_REPLAYABLE, f"played back, {_told(facts)}")
+    cassette = _cassette(facts, facts["failures"][0]["test"])
+    return Refusal(Kind.NOT_REPLAYABLE, f"played back, {_told(facts)}", cassette=cassette)
 
 
 def _failed(code: int, facts: Mapping[str, Any]) -> Refusal:
@@ -80,19 +83,25 @@ def _failed(code: int, facts: Mapping[str, Any]) -> Refusal:
     failures = facts["failures"]
     for failure in failures:
         if failure["cause"] == "SecretFound":
-            return Refusal(Kind.LEAK, _one(failure))
+            return Refusal(Kind.LEAK, _one(failure), cassette=_cassette(facts, failure["test"]))
     tests = {failure["test"] for failure in failures}
     refused = any(failure["cause"] == "CassetteRefused" for failure in failures)
     answers = [answer for answer in facts["unexpected"] if refused or answer[0] in tests]
     for test, method, url, status in sorted(answers, key=lambda answer: not answer[3]):
         where = f" in {test}" if test else ""
+        cassette = _cassette(facts, test)
         if not status:
-            return Refusal(Kind.UNAVAILABLE, f"{method} {url}: nothing came back{where}")
+            return Refusal(Kind.UNAVAILABLE, f"{method} {url}: nothing came back{where}", cassette=cassette)
         kind = Kind.UNAUTHORISED if status in (401, 403) else Kind.BAD_STATUS
-        return Refusal(kind, f"{method} {url} was answered with {status}{where}", status)
+        return Refusal(kind, f"{method} {url} was answered with {status}{where}", status, cassette)
     if not failures:
         return Refusal(Kind.TESTS_FAILED, f"pytest ended with exit code {code}; see the output")
-    return Refusal(Kind.TESTS_FAILED, _told(facts))
+    return Refusal(Kind.TESTS_FAILED, _told(facts), cassette=_cassette(facts, failures[0]["test"]))
+
+
+def _cassette(facts: Mapping[str, Any], test: str) -> str | None:
+    """The cassette that the test was recording."""
+    return next((name for name, tests in facts.get("uses", {}).items() if test in tests), None)
 
 
 def _killed(code: int) -> Refusal:
