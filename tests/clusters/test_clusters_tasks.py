@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from respool.clusters.request import (
     TableOptions,
     TableRequest,
 )
-from respool.clusters.tasks import clustering, imported_clustering, phenotype_clustering
+from respool.clusters.tasks import clustering, imported_clustering, network_question, phenotype_clustering
+from respool.errors import UsageError
 
 FOLLOW = """
 from respool import SkipItem, task
@@ -129,6 +131,29 @@ def test_tables_and_imports_are_tasks_too(spool: Spool, tmp_path: Path) -> None:
     ]
     spool.run([handle.id for handle in handles])
     assert [[one.size for one in result_of(handle).clusters] for handle in handles] == [[20, 20, 20], [2]]
+
+
+def test_several_files_of_sets_and_a_background_of_its_own(tmp_path: Path) -> None:
+    edges, sets = write_network(tmp_path)
+    (tmp_path / "more.gmt").write_text("another\t\tA0\tA1\tA2\n")
+    (tmp_path / "genes.txt").write_text("\n".join(f"A{n}" for n in range(9)))
+    files = (InputFile.of(sets), InputFile.of(tmp_path / "more.gmt"))
+    request = NetworkRequest(InputFile.of(edges), files, None, "file", InputFile.of(tmp_path / "genes.txt"))
+    question = network_question(request)
+    assert (question.enrichment.tested, question.enrichment.background) == (2, [f"A{n}" for n in range(9)])
+    assert [(one.role, one.rows) for one in question.inputs[1:]] == [("gene sets", 3), ("gene sets", 1), ("background", 9)]
+    with pytest.raises(UsageError, match="the set 'GO:0000000' is in 2 of the files"):
+        network_question(replace(request, gene_sets=(files[0], files[0])))
+    with pytest.raises(UsageError, match="no file is named"):
+        network_question(replace(request, background_file=None))
+
+
+def test_a_missing_package_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edges, sets = write_network(tmp_path)
+    monkeypatch.setattr("respool.clusters.tasks.PACKAGES", ("numpy", "no_such_package"))
+    with pytest.raises(UsageError, match="clustering needs no_such_package") as caught:
+        network_question(NetworkRequest(InputFile.of(edges), (InputFile.of(sets),)))
+    assert caught.value.command == "pip install 'respool[clusters]'"
 
 
 def test_a_request_that_is_none_is_a_final_failure(spool: Spool) -> None:

@@ -7,6 +7,7 @@ is to be made of the clusters follows the job by the batch's `then`.
 from __future__ import annotations
 
 import importlib.util
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -76,13 +77,12 @@ def network_question(request: NetworkRequest) -> Question:
     from respool.clusters.network import Genes, prepare
 
     found = [read_gene_sets(file.checked()) for file in request.gene_sets]
-    if not found:
+    sets, inputs = [each for some, _, _ in found for each in some], [one for _, one, _ in found]
+    if not sets:
         raise UsageError("no gene sets", command="--gene-sets FILE.gmt")
-    sets = [each for some, _, _ in found for each in some]
-    twice = sorted({each.id for each in sets if [one.id for one in sets].count(each.id) > 1}) if len(found) > 1 else []
-    if twice:
-        raise UsageError(f"the set {twice[0]!r} is in two of the files", where=", ".join(one.name for _, one, _ in found))
-    inputs = [one for _, one, _ in found]
+    most, times = Counter(each.id for each in sets).most_common(1)[0]
+    if times > 1:
+        raise UsageError(f"the set {most!r} is in {times} of the files", where=", ".join(one.name for one in inputs))
     named: frozenset[str] = frozenset()
     if request.background == "file":
         if request.background_file is None:
