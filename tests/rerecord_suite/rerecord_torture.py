@@ -89,6 +89,7 @@ class Figures:
     requests: int = 0
     kills: int = 0
     unit_kills: int = 0
+    refused: int = 0
     runs: int = 0
     failures_runs: int = 0
     arrivals: int = 0
@@ -102,9 +103,9 @@ class Figures:
     def __str__(self) -> str:
         return (
             f"{self.files} files, {self.cassettes} cassettes, {self.requests} requests; {self.kills} kills of the runner, "
-            f"{self.unit_kills} of units, over {self.runs} full recordings, {self.failures_runs} runs with --failures; "
-            f"{self.arrivals} arrivals, {self.faults} of them answered with a fault, at most {self.busiest} within "
-            f"{PERIOD:g} s (limit {self.limit}); {self.rounds} rounds of the watch, {self.states} contents seen; "
+            f"{self.unit_kills} of units, {self.refused} calls with the wrong key; over {self.runs} "
+            f"full recordings, {self.failures_runs} runs with --failures; {self.arrivals} arrivals, "
+            f"{self.faults} of them answered with a fault, at most {self.busiest} within {PERIOD:g} s (limit {self.limit}); {self.rounds} rounds of the watch, {self.states} contents seen; "
             f"{self.seconds:.0f} s"
         )
 
@@ -128,6 +129,7 @@ class RerecordTorture:
         began = time.monotonic()
         self.first_recording()
         with self.watched():
+            self._wrong_key()
             self._kill_and_kill()
             self._to_the_end()
         self._check_limit()
@@ -195,9 +197,22 @@ class RerecordTorture:
         self.figures.runs += 1
         self.api.set(generation=self.generation, limit=self.limit, period=PERIOD, fail_every=50, latency=0.005)
 
+    def _wrong_key(self) -> None:
+        """The breaker opens after a handful of calls, nothing is lost, and the runs after this one go on with it."""
+        self._next_generation()
+        before, cassettes = len(self.api.arrivals()), self._contents()
+        assert self._finished(self.run("--all", key=WRONG)) == 6, self.said()
+        refused = [line["status"] for line in self.api.arrivals(before)]
+        assert set(refused) == {401}
+        assert len(refused) <= 3 + 8, "three refusals open the breaker, and eight units may be under way"
+        assert self._contents() == cassettes
+        self.figures.refused = len(refused)
+
+    def _contents(self) -> dict[str, bytes]:
+        return {name: (self.suite.folder / name).read_bytes() for name in self.there()}
+
     def _kill_and_kill(self) -> None:
         """Kill the run again and again; when one has come to its end, everything is recorded once more."""
-        self._next_generation()
         while self.figures.kills < self.kills:
             runner = self.run("--all")
             self._wait(runner)

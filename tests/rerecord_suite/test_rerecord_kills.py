@@ -24,6 +24,7 @@ def small(tmp_path: Path) -> Iterator[RerecordTorture]:
     torture.close()
 
 
+@pytest.mark.timeout(900)  # half a minute on a machine of its own
 def test_a_suite_survives_kills_and_names_that_begin_alike_do_not_touch_each_other(small: RerecordTorture) -> None:
     figures = small.go()
     assert figures.kills == 3
