@@ -91,7 +91,8 @@ def measured(files: int, workers: int, wait: float, *, limited: bool = False) ->
 def _write_suite(folder: Path, host: str, files: int, wait: float, limit: str | None) -> None:
     (folder / "tests").mkdir()
     limits = f'[tool.respool.rerecord]\nlimits = {{ "{host}" = "{limit}" }}\n' if limit else ""
-    (folder / "pyproject.toml").write_text(f'[project]\nname = "suite"\nversion = "0"\n{limits}', encoding="utf-8")
+    # Without options of its own, pytest would take those of the project around the scratch folder.
+    (folder / "pyproject.toml").write_text(f"[tool.pytest.ini_options]\nminversion = '6'\n{limits}", encoding="utf-8")
     test = TEST.format(calls=CALLS, base=f"http://{host}", wait=wait, key=KEY)
     for number in range(files):
         (folder / "tests" / f"test_{number:02}.py").write_text(test, encoding="utf-8")
