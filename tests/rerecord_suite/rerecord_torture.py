@@ -103,10 +103,10 @@ class Figures:
     def __str__(self) -> str:
         return (
             f"{self.files} files, {self.cassettes} cassettes, {self.requests} requests; {self.kills} kills of the runner, "
-            f"{self.unit_kills} of units, {self.refused} calls with the wrong key; over {self.runs} "
-            f"full recordings, {self.failures_runs} runs with --failures; {self.arrivals} arrivals, "
-            f"{self.faults} of them answered with a fault, at most {self.busiest} within {PERIOD:g} s (limit {self.limit}); {self.rounds} rounds of the watch, {self.states} contents seen; "
-            f"{self.seconds:.0f} s"
+            f"{self.unit_kills} of units, {self.refused} calls with the wrong key; over {self.runs} full recordings, "
+            f"{self.failures_runs} runs with --failures; {self.arrivals} arrivals, {self.faults} of them answered with a "
+            f"fault, at most {self.busiest} within {PERIOD:g} s (limit {self.limit}); {self.rounds} rounds of the watch, "
+            f"{self.states} contents seen; {self.seconds:.0f} s"
         )
 
 
