@@ -13,6 +13,7 @@ import json
 import re
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -128,6 +129,8 @@ class Handler(BaseHTTPRequestHandler):
             text = text.replace('":', '" =>', 3)
         elif fault == "refused":
             text, refusal = "", "I cannot help with that."
+        time.sleep(self.server.latency)
+        self.server.asked.append(next(str(one["content"]) for one in body["messages"] if one["role"] == "user"))
         sent = sum(len(str(one["content"])) for one in body["messages"]) // 4
         self._send(200, {
             "id": f"chatcmpl-{number}", "object": "chat.completion", "created": 1_700_000_000, "model": body["model"],
@@ -150,14 +153,16 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """The provider, listening on this machine only. `requests` counts what was asked."""
+    """The provider, listening on this machine only. `requests` counts what was asked, `asked` holds the questions that were
+    answered (the text of their first turn); each answer takes `latency` seconds."""
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, port: int = 0, faults: dict[int, str] | None = None) -> None:
+    def __init__(self, port: int = 0, faults: dict[int, str] | None = None, latency: float = 0.0) -> None:
         super().__init__(("127.0.0.1", port), Handler)
-        self.faults, self.requests, self._guard = faults or {}, 0, threading.Lock()
+        self.faults, self.requests, self.latency, self.asked = faults or {}, 0, latency, list[str]()
+        self._guard = threading.Lock()
 
     @property
     def url(self) -> str:
@@ -184,9 +189,10 @@ def parse_faults(text: str) -> dict[int, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Answers as an OpenAI-compatible service, from the evidence alone.")
     parser.add_argument("--port", type=int, default=8123)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds for each answer")
     parser.add_argument("--faults", default="", help='such as "2:429,4:truncated"')
     given = parser.parse_args()
-    with Server(given.port, parse_faults(given.faults)) as server:
+    with Server(given.port, parse_faults(given.faults), given.latency) as server:
         sys.stdout.write(f"listening at {server.url}\n")
         sys.stdout.flush()
         server.serve_forever()

@@ -117,6 +117,18 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     },
     "web/products.py": ("web/test_looking.py", "what the products say of their own jobs is a part of looking at them"),
     "web/settings.py": ("cli/test_serve.py", "settings that cannot be, as the command tells of them"),
+    **{
+        f"summaries/{name}.py": ("summaries/test_summaries_tasks.py", "a part of a job of summaries")
+        for name in ("exchanges", "generation", "judge", "prompts", "costs", "tasks")
+    },
+    **{
+        f"summaries/{name}.py": ("summaries/test_summaries_report.py", "what a reader is shown of a job of summaries")
+        for name in ("report", "report_html", "report_picture", "result")
+    },
+    "summaries/identity.py": ("summaries/test_summaries_identity.py", "another file has that name"),
+    "summaries/settings.py": ("summaries/test_summaries_settings.py", "another file has that name"),
+    "cli/summary_view.py": ("cli/test_summarise.py", "what `respool summarise` says while it runs"),
+    "cli/jobs_attempts.py": ("cli/test_summarise.py", "attempts that leave something are calls of models"),
     "batch/repairs.py": ("batch/test_upkeep.py", "a repair is proven by the finding that it ends"),
     "batch/model.py": ("batch/test_settle.py", "values; their legal moves are what verdicts are held against"),
     "batch/context.py": ("batch/test_execute.py", "tasks see it when they are tried"),

@@ -15,7 +15,7 @@ def true_theme(evidence: Evidence, term: ShownTerm, chance: random.Random) -> Th
     genes = tuple(chance.sample(term.genes, min(len(term.genes), chance.randint(2, 8))))
     wordings = [
         f"{term.overlap} genes of the cluster belong to {term.name} (q = {number_text(term.q)}).",
-        f"{term.overlap} of {evidence.size} genes ({100 * term.overlap / evidence.size:.0f}%) are annotated with {term.name}.",
+        f"{term.overlap} of {evidence.size} genes ({100 * term.overlap / evidence.size:.0f}%) belong to {term.name}.",
         f"{genes[0]} and {len(genes) - 1} other genes share {term.name}; q < {10 * term.q:.1g}.",
         f"Enriched for {term.name}, q of {term.q:.1e}.",
         f"Among others {', '.join(genes)}, at q <= 0.05.",

@@ -42,8 +42,8 @@ def provider() -> Iterator[Started]:
     """Starts a provider whose so-maniest answers go wrong as told: `provider({2: "429"})`."""
     running: list[tuple[Any, threading.Thread]] = []
 
-    def start(faults: dict[int, str] | None = None) -> Any:
-        server = _module().Server(0, faults)
+    def start(faults: dict[int, str] | None = None, latency: float = 0.0) -> Any:
+        server = _module().Server(0, faults, latency)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         running.append((server, thread))

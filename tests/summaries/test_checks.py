@@ -42,7 +42,8 @@ def test_true_claims_raise_no_alarm(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["functional", "phenotype"])
 def test_true_claims_mention_nothing_from_outside(kind: str) -> None:
-    assert not [one for evidence, theme in true_claims(evidences(kind)) for one in held(evidence, theme, strict=True).violations]
+    claims = true_claims(evidences(kind))
+    assert not [one for evidence, theme in claims for one in held(evidence, theme, strict=True).violations]
 
 
 def codes(evidence: Evidence, theme: Theme | Pattern) -> set[str]:
@@ -58,9 +59,9 @@ def test_wrong_terms_are_caught() -> None:
 
 
 def test_genes_that_are_no_members_are_caught() -> None:
-    claims = list(true_claims(evidences("functional")))
+    claims = [one for one in true_claims(evidences("functional")) if isinstance(one[1], Theme)]
     others = sorted({gene for evidence in evidences("functional") for gene in evidence.members})
-    caught = [codes(evidence, foreign_gene(evidence, theme, others)) for evidence, theme in claims if isinstance(theme, Theme)]
+    caught = [codes(evidence, foreign_gene(evidence, theme, others)) for evidence, theme in claims]
     assert len(caught) >= LEAST
     assert all("foreign_gene" in one for one in caught)
 
@@ -103,7 +104,7 @@ def test_altered_numbers_are_caught(kind: str) -> None:
     chance, made, missed = random.Random(3), 0, []
     for evidence, theme in (one for seed in range(1, 4) for one in true_claims(evidences(kind), seed)):
         changed = altered(theme.statement, chance)
-        if changed is None or re.search(rf"q (<|<=|≤) {re.escape(changed[2])}", changed[0]) or still_true(evidence, theme, changed):
+        if changed is None or still_true(evidence, theme, changed):
             continue
         made += 1
         if not codes(evidence, replace(theme, statement=changed[0])) & {"false_number", "unknown_feature"}:
@@ -114,7 +115,9 @@ def test_altered_numbers_are_caught(kind: str) -> None:
 
 def still_true(evidence: Evidence, theme: Theme | Pattern, changed: tuple[str, str, str]) -> bool:
     """Whether the altered number stands, as one of the same sort, in what the theme cites."""
-    _, _, after = changed
+    text, _, after = changed
+    if re.search(rf"q (<|<=|≤) {re.escape(after)}", text):
+        return True
     cited = [term for term in evidence.terms if isinstance(theme, Theme) and term.id in theme.term_ids]
     counts = {evidence.size, len(evidence.members), evidence.hidden_members, 1}
     counts |= {len(theme.genes), len(theme.genes) - 1} if isinstance(theme, Theme) else set()

@@ -32,7 +32,8 @@ WIRES: dict[str, tuple[Model, str]] = {
 ANSWER = '{"claim":1,"verdict":"supported","reason":"it is there"}'
 EXPECTED = {
     "answer": ("stop", ANSWER, Usage(120, 40)), "throttled": ("rate_limited", 7.0), "overloaded": ("unavailable", None),
-    "truncated": ("length", '{"claim": 1, "verd', Usage(120, 40)), "refused": ("content_filter", "I will not.", Usage(120, 40)),
+    "truncated": ("length", '{"claim": 1, "verd', Usage(120, 40)),
+    "refused": ("content_filter", "I will not.", Usage(120, 40)),
     "malformed": ("stop", '{"claim" => 1}', Usage(120, 40)), "unauthorised": ("unauthorised", None),
     "unknown": ("unauthorised", None), "disconnect": ("unavailable", None),
 }  # fmt: skip
@@ -86,7 +87,7 @@ def test_a_schema_can_be_told_in_three_ways(output: Output, monkeypatch: pytest.
     monkeypatch.setenv(variable, "sk-emulated-0123456789abcdef")
     asked = Model("openai", "gpt-4o", model.url, max_tokens=500, output=output)
     with use_cassette(TAPES / f"output-{output}.json", mode="rerecord" if LIVE else "replay"):
-        finish, text, usage = asyncio.run(outcome(Provider(Settings()), asked, "answer"))
+        _, text, usage = asyncio.run(outcome(Provider(Settings()), asked, "answer"))
     assert text.replace(" ", "") == ANSWER.replace(" ", "")
     assert usage == Usage(120, 40)
 

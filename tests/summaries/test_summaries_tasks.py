@@ -1,4 +1,4 @@
-"""Jobs of summaries over real clusters and real HTTP: what each failure costs, what stops a job, what is never asked twice."""
+"""Jobs of summaries over real clusters and real HTTP: what failures cost, what stops a job, what is never asked twice."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_the_judge_sees_the_same_evidence_and_is_a_job_of_its_own(summaries: Any
 
 
 def test_an_unjudged_summary_is_reused_and_only_judged_again(summaries: Any, provider: Any, small: Any) -> None:
-    server = provider({number: "503" for number in range(7, 60)})
+    server = provider(dict.fromkeys(range(7, 60), "503"))
     handle = summaries.run(small, summaries.settings(server, judge="another"))
     judged = judge_of(summaries.spool.database(), handle.read())
     assert judged is not None

@@ -1,4 +1,4 @@
-"""`respool jobs attempts`: every try of a job's items, with what it left: of a call to a model the question and the answer."""
+"""`respool jobs attempts`: every try of a job's items, with what it left: of a call to a model question and answer."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 _NUMBER = r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+|\s?[x×]\s?10\^?[-+]?\d+)?"
 # Digits inside a name (BRCA1, GO:0006, 14-3-3, G1/S, 5') are no number.
-_STANDING = re.compile(rf"(?<![\w.:/^-])({_NUMBER})(?![\w:/'’^]|[-.]\w)")
+_STANDING = re.compile(rf"(?<![\w.:/^-])({_NUMBER})(?![\w:/'’^]|[-.](?!fold\b)\w)")
 _OF = re.compile(r"\s+(?:of|out of)\s+(?:the\s+|its\s+|all\s+|the set's\s+|the cluster's\s+)?$")
 _Q = re.compile(r"\b(?:q|q-value|FDR|adjusted p)\s*(=|<=|≤|<|of|is)\s*$", re.IGNORECASE)
 _FOLD = re.compile(r"\b(?:fold(?: enrichment)?)\s*(?:=|of|is)?\s*$|^(?:-|\s)fold\b", re.IGNORECASE)
