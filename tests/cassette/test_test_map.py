@@ -8,9 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from respool.cassette.library import Library
 from respool.cassette.model import Cassette, Interaction, Request, Response
+from respool.cassette.naming import cassette_path, of_parameters
+from respool.cassette.observed import read as read_observed
 from respool.cassette.test_map import TestMap, scan
 
 TAPE = Cassette((Interaction(Request("GET", "http://a.example/"), Response(200)),))
@@ -239,3 +243,105 @@ def test_calls_are_read_without_running_them(tmp_path: Path, code: str, named: s
     assert entry.marked
     assert {path.relative_to(root).as_posix() for path in entry.cassettes} == ({named} if named else set())
     assert entry.dynamic is (named is None)
+
+
+def test_what_runs_opened_fills_in_what_the_scan_cannot_tell(tmp_path: Path) -> None:
+    code = (
+        "from respool import use_cassette\nNAMES = ['a', 'b']\n"
+        "def test_it():\n    for name in NAMES:\n        with use_cassette(place(name)): ...\n"
+        "def place(name): return f'tests/cassettes/{name}.json'\n"
+    )
+    root = written(tmp_path, {"test_a.py": code})
+    for name in ("a", "b", "c"):
+        Library(root).save(root / f"tests/cassettes/{name}.json", TAPE)
+    before = scan(root)
+    assert before.files[root / "tests/test_a.py"].dynamic
+    assert len(before.orphans) == 3
+    assert before.doubtful == set(before.orphans)
+    subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=root, check=True, timeout=120,
+                   capture_output=True)  # fmt: skip
+    after = scan(root, observed=read_observed(root / ".respool", root))
+    assert [path.name for path in after.orphans] == ["c.json"]
+    assert not after.doubtful
+    assert after.tests_of(root / "tests/cassettes/a.json") == ("tests/test_a.py::test_it",)
+    assert {path.name for path in after.files[root / "tests/test_a.py"].cassettes} == {"a.json", "b.json"}
+
+
+def test_a_test_that_passed_without_a_cassette_misses_none(tmp_path: Path) -> None:
+    root = written(tmp_path, {"test_a.py": "import pytest\n@pytest.mark.cassette\ndef test_quiet(): ...\n"})
+    assert len(scan(root).missing) == 1
+    subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=root, check=True, timeout=120,
+                   capture_output=True)  # fmt: skip
+    assert scan(root, observed=read_observed(root / ".respool", root)).missing == ()
+
+
+VCR_SUITES = {
+    "flat": ({"test_a.py": "@pytest.mark.vcr\ndef test_one(): ...\n"}, ["cassettes/test_one.yaml"]),
+    "deep": ({"test_a.py": "@pytest.mark.vcr\ndef test_one(): ...\n"}, ["cassettes/test_a/test_one.yaml"]),
+    "class": ({"test_a.py": "class TestIt:\n    @pytest.mark.vcr\n    def test_one(self): ...\n"},
+              ["cassettes/test_a/TestIt.test_one.yaml"]),
+    "folder": ({"conftest.py": "@pytest.fixture(scope='module')\ndef vcr_cassette_dir(request):\n    return 'tests/tapes'\n",
+                "test_a.py": "@pytest.mark.vcr\ndef test_one(): ...\n"}, ["tapes/test_one.yaml"]),
+    "json": ({"conftest.py": "@pytest.fixture\ndef vcr_config():\n    return {'serializer': 'json'}\n",
+              "test_a.py": "@pytest.mark.vcr\ndef test_one(): ...\n"}, ["cassettes/test_a/test_one.json"]),
+    "extra": ({"test_a.py": "@pytest.mark.vcr('more.yaml')\ndef test_one(): ...\n"},
+              ["cassettes/test_a/test_one.yaml", "cassettes/test_a/more.yaml"]),
+    "unittest": ({"test_a.py": "from vcr.unittest import VCRTestCase\n"
+                  "class TestIt(VCRTestCase):\n    def test_one(self): ...\n"}, ["cassettes/TestIt.test_one.yaml"]),
+    "put together": ({"test_a.py": "import vcr\nimport pytest\n@pytest.mark.parametrize('n', ['one', 'two'])\n"
+                      "def test_one(n):\n    with vcr.use_cassette(f'tests/tapes/it_{n}.yaml'): ...\n"},
+                     ["tapes/it_one.yaml", "tapes/it_two.yaml"]),
+    "decorator": ({"test_a.py": "import vcr\nmine = vcr.VCR(cassette_library_dir='tests/tapes')\n"
+                   "@mine.use_cassette\ndef test_one(): ...\n"}, ["tapes/test_one"]),
+    "elsewhere": ({"test_a.py": "from helping import mine\n@mine.use_cassette('one.yaml')\ndef test_one(): ...\n"},
+                  ["cassettes/somewhere/one.yaml"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VCR_SUITES)
+def test_suites_of_vcrpy_find_their_cassettes_where_they_are(tmp_path: Path, name: str) -> None:
+    files, cassettes = VCR_SUITES[name]
+    root = written(tmp_path, {file: f"import pytest\n{text}" for file, text in files.items()})
+    for each in (*cassettes, "cassettes/test_one_more.yaml" if name == "flat" else "cassettes/test_a/test_one_more.yaml"):
+        path = root / "tests" / each
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("interactions: []\nversion: 1\n")
+    found = scan(root)
+    assert {path.relative_to(root / "tests").as_posix() for path in found.owners} == set(cassettes)
+    assert [path.stem for path in found.orphans] == ["test_one_more"]
+    assert found.missing == ()
+
+
+PIECES = st.sampled_from([
+    "import pytest", "@pytest.mark.cassette", "@pytest.mark.cassette('a', *b, **c)", "@pytest.mark.vcr(1, x=None)",
+    "pytestmark = pytest.mark.cassette", "pytestmark = [a, pytest.mark.vcr]", "pytestmark: int",
+    "def test_a(x, /, *, y): ...", "async def test_b(self): ...", "class TestA(B, C.D, metaclass=M): pass",
+    "class TestA(TestA):\n    def test_x(self): ...",
+    "    def test_c(self): ...", "with use_cassette(a / b % c): pass", "x = x", "x = y\ny = x", "vcr.use_cassette(x)",
+    "@pytest.fixture(params=[1])\ndef f(f): yield 1", "@pytest.fixture(autouse=True)\ndef g(): return {'a': 1, **b}",
+    "@my.use_cassette\ndef test_d(): ...", "use_cassette(f'{x}/{y!r:>{w}}.json', allow_status=[404])", "open_cassette()",
+    "@pytest.mark.parametrize('a', [pytest.param(1, marks=pytest.mark.cassette())])", "VCR(path_transformer=f(x)[0])",
+    "use_cassette(__file__)", "use_cassette('../' * 3)", "use_cassette('\\0')", "use_cassette('/' + '')",
+    "(", "\x00", "\ufeff",
+])  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES, max_size=12), st.text(max_size=8))
+def test_no_program_text_ends_the_scan(tmp_path_factory: pytest.TempPathFactory, pieces: list[str], end: str) -> None:
+    root = tmp_path_factory.mktemp("fuzz", numbered=True)
+    (root / "test_a.py").write_text("\n".join([*pieces, end]), "utf-8", "replace")
+    found = scan(root)
+    assert found.unread or isinstance(found.files, dict)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(min_size=1, max_size=30), st.text(max_size=30), st.text(min_size=1, max_size=30))
+def test_no_parameters_of_one_test_look_like_those_of_another(test: str, parameters: str, other: str) -> None:
+    folder = Path("c")
+    one, two = cassette_path(folder, "test_a", None, f"test_{test}"), cassette_path(folder, "test_a", None, f"test_{other}")
+    params = cassette_path(folder, "test_a", None, f"test_{test}", parameters)
+    assert of_parameters(one).fullmatch(params.as_posix())
+    if test != other:
+        assert not of_parameters(two).fullmatch(params.as_posix())
+    assert not of_parameters(one).fullmatch(two.as_posix())

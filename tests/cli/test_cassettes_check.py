@@ -350,3 +350,29 @@ def test_a_recording_keeps_what_it_depends_on(project: Project) -> None:
     assert project.found(code=0) == {}
     project.write("schema.json", "[]")
     assert len(project.found(code=1)["CASSETTE_STALE"]) == 2
+
+
+def test_kingfisher_gives_a_second_opinion_on_decoded_texts(project: Project) -> None:
+    import gzip
+
+    key = "ATATT3xFfGF0" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0dE3fG6a1B2" * 4 + "=1A2B3C4D"  # Atlassian's: ours has no rule
+    text = f'{{"note": "{key}"}}'.encode()
+    packed = Response(200, headers=(("Content-Type", "application/gzip"),), body=gzip.compress(text))
+    coded = Response(200, headers=(("Content-Encoding", "gzip"),), body=text, codings=("gzip",))
+    asked = Request("GET", "http://a.example/1")
+    project.tape("test_a/test_one", *(Interaction(asked, answer, SYSTEM.now()) for answer in (packed, coded)))
+    assert project.found("--only", "leaks", code=0) == {}
+    told = project.found("--only", "leaks", "--kingfisher", code=1)["CASSETTE_LEAK"]
+    assert [each["subject"].split(", ")[1:] for each in told] == [
+        ["interaction 1", "response body"], ["interaction 2", "response body"]
+    ]  # fmt: skip
+    assert all("kingfisher takes it for a secret" in each["message"] for each in told)
+    assert key not in json.dumps(told)
+
+
+def test_without_the_extra_it_says_how_to_install_it(project: Project) -> None:
+    project.write("absent/kingfisher_sdk.py", "raise ImportError('no such package here')\n")
+    done = project.run("cassettes", "check", "--kingfisher", code=2, env={"PYTHONPATH": str(project.path / "absent")})
+    assert "pip install 'respool[scan]'" in done.err
+    project.write("pyproject.toml", '[tool.respool.cassettes]\nscan = "kingfisher"\n')
+    project.run("cassettes", "check", code=2, env={"PYTHONPATH": str(project.path / "absent")})

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from respool.cassette import codings
 from respool.cassette.leaks import Leak
 from respool.cassette.model import PLACEHOLDER, Cassette, Failure, Headers, Interaction
 from respool.errors import UsageError
+
+_GZIP = b"\x1f\x8b"
 
 
 def kingfisher() -> Callable[[Cassette], list[Leak]]:
@@ -44,4 +47,5 @@ def _parts(headers: Headers, body: bytes, side: str) -> Iterator[tuple[str, byte
     for name, value in headers:
         yield f"{side} header {name}", f"{name}: {value}".encode("utf-8", "replace")
     if body:
-        yield f"{side} body", body
+        unpacked = codings.decode(body, ("gzip",)) if body.startswith(_GZIP) else None
+        yield f"{side} body", body if unpacked is None else unpacked

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from respool.cassette import observed as runs
-from respool.cassette.library import Library
+from respool.cassette.library import SUFFIXES, Library
 from respool.cassette.test_files import Reading, read
 from respool.cassette.wanted_names import Scope, Want, wants
 
@@ -127,19 +127,29 @@ def cassettes_below(root: Path, folder: str = "cassettes") -> list[Path]:
 
 
 class _Shelf:
-    """The cassettes that are there, found by path or by the start of it."""
+    """The cassettes that are there: in folders of cassettes, and wherever else a test names some."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self.paths = sorted(paths)
         self._texts = {path.as_posix(): path for path in self.paths}
+        self._folders: dict[str, dict[str, Path]] = {}
 
     def matching(self, want: Want) -> list[Path]:
         """Those that a want means."""
         found = [path for path in want.paths if path.as_posix() in self._texts or path.is_file()]
         for rule in want.rules:
-            begins = ((text, path) for text, path in self._texts.items() if text.startswith(rule.start))
+            near = self._below(rule.start.rpartition("/")[0])
+            begins = ((text, path) for text, path in {**near, **self._texts}.items() if text.startswith(rule.start))
             found += [path for text, path in begins if rule.pattern.fullmatch(text)]
         return found
+
+    def _below(self, folder: str) -> dict[str, Path]:
+        """The cassettes in one folder, which need not be a folder of cassettes."""
+        if folder not in self._folders:
+            place = Path(folder)
+            files = place.iterdir() if folder and place.is_dir() else ()
+            self._folders[folder] = {path.as_posix(): path for path in files if path.name.endswith(SUFFIXES)}
+        return self._folders[folder]
 
 
 class _Joined:
@@ -160,8 +170,9 @@ class _Joined:
         own: set[Path] = set()
         for want in every:
             found = self._there.matching(want)
-            own.update(found, want.paths if not want.rules else ())
-            for path in (*found, *want.paths):
+            sure = want.paths if len(want.paths) == 1 else ()
+            own.update(found, () if want.rules else sure)
+            for path in (*found, *sure):
                 self.owners.setdefault(path, set()).add(want.test)
                 known = self.allowed.get(path, frozenset())
                 self.allowed[path] = None if known is None or want.allow is None else known | want.allow
@@ -180,7 +191,7 @@ class _Joined:
 def _ran_without(test: str, observed: Mapping[str, tuple[runs.Opened, ...]]) -> bool:
     """Whether that test was seen to pass without its cassette."""
     uses = [use for name, each in observed.items() if name == test or name.startswith(f"{test}[") for use in each]
-    return bool(uses) and all(use.interactions < 0 for use in uses)
+    return bool(uses) and all(use.unplayed is not None and use.stamp[0] < 0 for use in uses)
 
 
 def _python_files(root: Path, below: Sequence[Path]) -> list[Path]:

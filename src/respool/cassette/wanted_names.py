@@ -226,8 +226,10 @@ class _Names:
         if is_hollow(text):
             return Want(test, (), (), False, dynamic=True, hollow=True)
         text = self._from_root(text)
-        if HOLE in text or (any_suffix and not text.lower().endswith(SUFFIXES)):
+        if HOLE in text:
             return Want(test, (), (_rule(text, any_suffix=any_suffix),), False, dynamic=True)
+        if any_suffix and not text.lower().endswith(SUFFIXES):
+            return Want(test, tuple(Path(text + suffix) for suffix in ("", *SUFFIXES)), (), False)
         return Want(test, (Path(text),), (), required)
 
     def _from_root(self, text: str) -> str:
