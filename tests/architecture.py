@@ -23,7 +23,7 @@ FLOORS: dict[int, str] = {
     "cassette/json_text cassette/leaks cassette/leak_patterns cassette/nearest cassette/differences cassette/index cassette/deck "
     "cassette/drift cassette/drift_json cassette/drift_text cassette/drift_report cassette/volatile cassette/cleaning "
     "cassette/codings cassette/stored_frames cassette/body_forms cassette/json_places cassette/tape "
-    "cassette/literal_paths cassette/test_files "
+    "cassette/literal_paths cassette/test_files cassette/option_values "
     "batch batch/model batch/policy batch/declaration batch/settle batch/blocks "
     "batch/reconcile",
     2: "cassette/format cassette/foreign cassette/foreign/* cassette/library cassette/placing cassette/naming "

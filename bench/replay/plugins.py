@@ -69,12 +69,10 @@ def _suite(who: str, text: str, tests: int) -> float:
         )
         _PREPARED.get(who, _nothing)(folder, tests)
         off = [argument for name, switch in OFF.items() if name != who for argument in ("-p", switch)]
-        # Compiled code is kept, as everywhere but here: an environment that forbids it would be measured compiling.
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHONDONT"))}
         used = _cpu()
         ended = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *off, "--strict-markers", "test_it.py"],
-            cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=300,
+            cwd=folder, env=_environ(), capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
         seconds = _cpu() - used
         # Strict markers: where the plugin is not loaded, a marked test that asks for nothing would pass without it.
@@ -82,6 +80,11 @@ def _suite(who: str, text: str, tests: int) -> float:
             advice = "where a mark is not found, the environment is older than the plugin: make bench renews it"
             raise Broken(f"{who}: {ended.stdout[-600:]}{ended.stderr[-600:]}\n{advice}")
     return seconds
+
+
+def _environ() -> dict[str, str]:
+    """Without what steers pytest, or forbids to keep compiled code: else compiling would be measured in every run."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHONDONT"))}
 
 
 def _cpu() -> float:
@@ -128,12 +131,12 @@ _TIMED = re.compile(r"^import time:\s+\d+ \|\s+(\d+) \| (\S+)$", re.MULTILINE)  
 def _import(module: str) -> float:
     """ms that importing the module takes behind pytest: median of nine fresh processes."""
     found = []
-    for _ in range(9):
+    for _ in range(10):
         told = subprocess.run(
             [sys.executable, "-X", "importtime", "-c", f"import pytest; import {module}"], capture_output=True, text=True,
-            check=True,
+            check=True, env=_environ(),
         ).stderr  # fmt: skip
         names = [name for _, name in _TIMED.findall(told)]
         behind = _TIMED.findall(told)[names.index("pytest") + 1 :]
         found.append(sum(int(us) for us, _ in behind) / 1000)
-    return median(found)
+    return median(found[1:])  # the first run compiled it

@@ -373,3 +373,36 @@ def test_a_run_leaves_no_test_behind(project: pytest.Pytester) -> None:
     before = list(RUNNING)
     run(project).assert_outcomes(passed=1, failed=1, errors=1, skipped=1)
     assert before == RUNNING
+
+
+def test_values_that_mean_something_else_end_the_run(project: pytest.Pytester) -> None:
+    """All of them at once, before anything runs; a text where a list is meant would be taken apart into its letters."""
+    project.makepyfile(test_it="""
+        import pytest
+
+        @pytest.mark.cassette(ignore_query="ts")
+        def test_text(): ...
+        @pytest.mark.cassette(mode="fil")
+        def test_mode(): ...
+        @pytest.mark.cassette(3)
+        def test_name(): ...
+    """)
+    result = run(project)
+    result.assert_outcomes()
+    result.stderr.fnmatch_lines([
+        "*test_it.py::test_text*ignore_query='ts' is no list: ignore_query=?'ts'?*",
+        "*test_it.py::test_mode*mode 'fil' is none of replay, fill, rerecord, bypass*",
+        "*test_it.py::test_name*cassette(3): the name of a cassette is a text*",
+    ])  # fmt: skip
+
+
+def test_the_command_that_records_can_be_pasted(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a shell, where this run was started."""
+    project.mkdir("tests")
+    (project.path / "tests/test_it.py").write_text(
+        "import httpx, os, pytest\n\n@pytest.mark.cassette\n@pytest.mark.parametrize('what', ['a b'])\n"
+        "def test_one(what):\n    httpx.get(os.environ['SERVICE'])\n"
+    )
+    run(project).stdout.fnmatch_lines(["*next:*pytest --cassettes=fill 'tests/test_it.py::test_one?a b?'*"])
+    monkeypatch.chdir(project.path / "tests")
+    run(project).stdout.fnmatch_lines(["*next:*pytest --cassettes=fill 'test_it.py::test_one?a b?'*"])

@@ -47,10 +47,11 @@ class Block:
     def __init__(
         self, allowed: Iterable[str] = (), *, test: str = "", loopback: bool = False, command: str = _MARK_OF_A_BLOCK,
     ) -> None:  # fmt: skip
+        hosts = tuple(allowed)
         try:
-            self._allowed = re.compile("|".join(f"(?:{one})" for one in allowed) or "(?!)")
-        except re.error as error:
-            raise UsageError(f"allowed host {error.pattern!r} is no regular expression: {error}") from None
+            self._allowed = re.compile("|".join([f"(?:{host})" for host in hosts]) or "(?!)")
+        except re.error:
+            raise _no_expression(hosts) from None
         self.test = test
         self.command = command
         self.refused: list[NetworkBlocked] = []
@@ -85,6 +86,15 @@ class Block:
     def resolved(self, answers: Iterable[str]) -> None:
         """An allowed name stands for these addresses: a connection names them only."""
         self._addresses.update(answers)
+
+
+def _no_expression(hosts: Iterable[str]) -> UsageError:
+    for host in hosts:
+        try:
+            re.compile(host)
+        except re.error as error:
+            return UsageError(f"allowed host {host!r} is no regular expression: {error}")
+    return UsageError(f"the allowed hosts {list(hosts)!r} are no regular expressions together")
 
 
 _blocks: list[Block] = []

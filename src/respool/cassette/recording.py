@@ -16,6 +16,7 @@ from respool.cassette.library import Library
 from respool.cassette.matching import Matching
 from respool.cassette.model import Cassette, Failure, Interaction, Mode
 from respool.cassette.open_decks import Opened
+from respool.cassette.option_values import complaint
 from respool.cassette.redaction import DEFAULT, Redaction, Rule
 from respool.errors import CassetteError, CassetteMissing, CassetteRefused, RequestNotRecorded, UsageError
 
@@ -245,8 +246,11 @@ def use_cassette(
     """
     if match is not None and matching:
         raise UsageError(f"match= and {next(iter(matching))}= were both given", why="a Matching says all of it by itself")
-    if unplayed not in ("report", "fail"):
-        raise UsageError(f"unplayed={unplayed!r} is not 'report' or 'fail'")
+    given = {"redact": redact, "without": without, "allow_status": allow_status, "keep_failures": keep_failures,
+             "repeats": repeats, "unplayed": unplayed, **matching}  # fmt: skip
+    for name, value in given.items():
+        if (wrong := complaint(name, value)) is not None:
+            raise UsageError(wrong)
     path = Path(path)
     conditions = Conditions(
         mode_named(mode, path), match or (Matching.of(matching) if matching else DEFAULT_MATCHING),

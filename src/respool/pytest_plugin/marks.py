@@ -11,6 +11,7 @@ import pytest
 
 from respool.cassette.library import cassette_path
 from respool.cassette.matching import Matching
+from respool.cassette.option_values import complaint
 from respool.cassette.recording import DEFAULT_MATCHING, Conditions, mode_named
 from respool.errors import UsageError
 from respool.pytest_plugin.settings import Settings, settings_of
@@ -37,7 +38,7 @@ def prepare(items: Sequence[pytest.Item]) -> None:
     complaints = []
     for item in items:
         options = _options(item)
-        complaints += [f"{item.nodeid}: {text}" for text in _complaints(options)]
+        complaints += [f"{item.nodeid}: {text}" for text in (*_complaints(options), *_odd_names(item))]
         name = SCOPES.get(options.get("scope", "function"))
         if name is not None:
             use(item, name)
@@ -53,6 +54,14 @@ def _options(node: pytest.Item | pytest.Collector) -> dict[str, Any]:
     return merged
 
 
+def _odd_names(item: pytest.Item) -> list[str]:
+    names = [name for mark in item.iter_markers("cassette") for name in mark.args]
+    return [
+        f"@pytest.mark.cassette({name!r}): the name of a cassette is a text" for name in names
+        if not (isinstance(name, str) and name.strip("./ "))
+    ]  # fmt: skip
+
+
 def _complaints(options: dict[str, Any]) -> list[str]:
     known = (*_OWN, *_MATCHING)
     found = []
@@ -63,6 +72,13 @@ def _complaints(options: dict[str, Any]) -> list[str]:
             near = get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
             found.append(f"@pytest.mark.cassette has no option {name!r}{hint}")
+        elif (wrong := complaint(name, options[name])) is not None:
+            found.append(f"@pytest.mark.cassette: {wrong}")
+    if "mode" in options:
+        try:
+            mode_named(options["mode"], Path())
+        except UsageError as error:
+            found.append(f"@pytest.mark.cassette: {error.what}")
     if options.get("scope", "function") not in SCOPES:
         found.append(f"scope={options['scope']!r} is none of {', '.join(SCOPES)}")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ class Tape:
     """One open cassette of a test or of a wider scope."""
 
     def __init__(self, want: Wanted, test: str, session: pytest.Session) -> None:
-        self._recording = Recording(want.path, want.conditions, test=test, command=_command(test))
+        self._recording = Recording(want.path, want.conditions, test=test, command=_command(test, session.config))
         used = self._recording.conditions
         _serial(used, session.config)
         self._unplayed = want.conditions.unplayed
@@ -156,7 +157,12 @@ def _swallowed(times: int) -> str:
     return f"the code under test swallowed this error ({counted(times, 'time')})"
 
 
-def _command(test: str) -> str:
-    return f"pytest --cassettes=fill {test}" if test else "pytest --cassettes=fill"
-
-
+def _command(test: str, config: pytest.Config) -> str:
+    """What is to be typed where this run was started, to record the cassette."""
+    if not test:
+        return "pytest --cassettes=fill"
+    here = config.invocation_params.dir
+    if here != config.rootpath:
+        file, mark, rest = test.partition("::")
+        test = f"{os.path.relpath(config.rootpath / file, here)}{mark}{rest}"
+    return f"pytest --cassettes=fill {shlex.quote(test)}"
