@@ -24,6 +24,10 @@ from respool.web.redacting import Redactor
 SPAN = 30  # seconds that the rate looks back
 START = (-(1 << 63), 0)  # before the first item
 LAST = 1 << 62  # after the newest job
+ELSE = {  # what a job says of which nothing runs, and which has not ended either
+    JobState.FILLING: "Its items are being taken in", JobState.INTERRUPTED: "Interrupted: the next run goes on with it",
+    JobState.CANCELLED: "Cancelled",
+}  # fmt: skip
 WRITTEN = ("key", "reason", "message", "payload", "result")  # of an item's document, by other programs
 SMALL = 1 << 14  # characters of a payload that is looked through for what a message may quote
 SCANNED = 200  # jobs read at once when a state is looked for
@@ -150,35 +154,32 @@ class Looking:
 
     def message(self, job: Job) -> str:
         """One line: what is done now, what is waited for, or how it ended."""
-        many = job.counts.get
         state = job.state(runner_alive=self.alive)
-        if job.skipped_reason is not None:
+        if state is JobState.SKIPPED:
             return f"Skipped: {job.skipped_reason}"
-        if state is JobState.RUNNING:
-            return self._doing(job)
         if state is JobState.PAUSED:
             until = f" (goes on at {local_time(job.resume_at)})" if job.resume_at is not None else ""
             return f"Paused: {job.paused_reason}{until}"
-        if awaits_its_items(job):
-            return f"Its items are still to be made from job {job.parent}"
-        told = {
-            JobState.FILLING: "Its items are being taken in", JobState.PENDING: "Waiting for its turn",
-            JobState.INTERRUPTED: "Interrupted: the next run goes on with it", JobState.CANCELLED: "Cancelled",
-        }.get(state)  # fmt: skip
-        if told is not None:
-            return told
+        if state in (JobState.RUNNING, JobState.PENDING) or awaits_its_items(job):
+            return self._doing(job)
+        if state in ELSE:
+            return ELSE[state]
         if (tally := tally_of(self.database, job)) is not None:
             return str(tally)
-        succeeded, cached = many(ItemState.DONE, 0), many(ItemState.CACHED, 0) + many(ItemState.SKIPPED, 0)
-        return f"Done: {succeeded} succeeded, {many(ItemState.FAILED, 0)} failed, {cached} cached"
+        count = job.counts.get
+        cached = count(ItemState.CACHED, 0) + count(ItemState.SKIPPED, 0)
+        return f"Done: {count(ItemState.DONE, 0)} succeeded, {count(ItemState.FAILED, 0)} failed, {cached} cached"
 
     def _doing(self, job: Job) -> str:
+        item, key, attempt = self.database.one("latest_running", job.id) or (0, None, 0)
         settled = job.total - sum(job.counts.get(state, 0) for state in OPEN_STATES)
-        row = self.database.one("latest_running", job.id)
-        item, key, attempt = row or (0, None, 0)
-        own = running_message(job, key)
-        if own is not None or key is None:
-            return own or "Waiting for its turn"
+        own = running_message(job, key) if key is not None or not settled else None
+        if own is not None:
+            return own
+        if awaits_its_items(job):
+            return f"Its items are still to be made from job {job.parent}"
+        if key is None:
+            return "Waiting for its turn"
         return f"{note_of(read_notes(self.database.places), item, attempt) or key} ({settled + 1}/{job.total})"
 
     def items(
