@@ -141,7 +141,7 @@ def _by_test(run: dict[str, Any], root: Path, complete: bool) -> dict[str, list[
     found: dict[str, list[Opened]] = {}
     for test, cassette, interactions, unplayed, (size, changed) in run["opened"]:
         file, mark, rest = test.partition("::")
-        name = Path(os.path.relpath(os.path.join(here, file), root)).as_posix() if file else ""
+        name = file if not file or here == str(root) else Path(os.path.relpath(os.path.join(here, file), root)).as_posix()
         left = frozenset(unplayed) if unplayed is not None and complete else None
         path = Path(os.path.normpath(os.path.join(here, cassette)))
         found.setdefault(f"{name}{mark}{rest}", []).append(Opened(path, interactions, left, (size, changed)))

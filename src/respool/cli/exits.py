@@ -59,8 +59,8 @@ MEANINGS: dict[Exit, Meaning] = {
     Exit.FAILED: Meaning(
         "The work has ended, and some items failed, in this run or before.",
         "`respool jobs items JOB --state failed` shows why; the same command with `--retry-failed`, or "
-        "`respool jobs retry JOB`, tries them again. `respool doctor`: a warning or an error remains (after `--undo` that "
-        "is only told: it ends with 0 when the spool is back as it was).",
+        "`respool jobs retry JOB`, tries them again. `respool doctor`, `respool cassettes check`: a warning or an error "
+        "remains (after `--undo` that is only told: it ends with 0 when things are back as they were).",
     ),
     Exit.USAGE: Meaning(
         "The call is wrong: an option, a spec, an item, a task that is not there. Nothing was run.",
