@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from drawn_cassettes import BODIES, CASSETTES, HEADERS, with_other_values
 from respool.canonical import digest
 from respool.cassette import format as cassette_format
 from respool.cassette.model import Cassette, Chunk, Failure, Interaction, Request, Response
+from respool.cassette.tape import Tape
 from respool.errors import CassetteUnreadable
 
 EXAMPLE = Cassette(
@@ -168,15 +170,25 @@ def test_a_side_file_that_is_not_right_is_told(side: str) -> None:
     assert "a.json, line " in str(caught.value)
 
 
-def test_elements_are_made_once() -> None:
-    tape = read(TEXT).interactions
+def test_a_small_tape_is_made_at_once() -> None:
+    assert type(read(TEXT).interactions) is tuple
+
+
+def test_elements_of_a_large_tape_are_made_when_asked_for_and_once() -> None:
+    many = EXAMPLE.interactions * 400
+    data = cassette_format.write(replace(EXAMPLE, interactions=many)).data
+    assert len(data) > 1 << 18
+    tape = read(data.decode()).interactions
+    assert type(tape) is Tape
     assert tape[0] is tape[0]
-    assert tape[-1] == EXAMPLE.interactions[-1]
-    assert tape[:2] == EXAMPLE.interactions[:2]
-    assert tape != EXAMPLE.interactions[:2]
+    assert tape[-1] == many[-1]
+    assert tape[:2] == many[:2]
+    assert [(tape.request(place), tape.response(place)) for place in (1, 2)] == [each[:2] for each in many[1:3]]
+    assert tape == many
+    assert tape != many[:2]
     assert tape != 1
     with pytest.raises(IndexError):
-        tape[3]
+        tape[len(many)]
 
 
 def damaged(path: list[Any], value: Any, text: str = TEXT) -> str:

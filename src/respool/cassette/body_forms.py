@@ -124,7 +124,8 @@ def _deeper(value: Any, than: int) -> bool:
 def _style(spaced: bool, ascii_only: bool, html: bool, slashes: bool, newline: bool) -> tuple[str, Callable[[Any], str]]:
     words = {"ascii": ascii_only, "html": html, "slashes": slashes, "newline": newline}
     name = " ".join(["spaced" if spaced else "compact", *(word for word, on in words.items() if on)])
-    encode = json.JSONEncoder(ensure_ascii=ascii_only, separators=(", ", ": ") if spaced else (",", ":")).encode
+    between = (", ", ": ") if spaced else (",", ":")
+    encode = json.JSONEncoder(ensure_ascii=ascii_only, separators=between, check_circular=False).encode
     if not (html or slashes or newline):
         return name, encode
 

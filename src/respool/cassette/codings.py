@@ -120,7 +120,7 @@ def put_on(response: Response) -> tuple[Headers, bytes]:
     if not response.codings:
         return response.headers, response.body
     wire = encode(response.body, response.codings)
-    return _with_length(response.headers, len(wire)), wire
+    return with_length(response.headers, len(wire)), wire
 
 
 def pieces_put_on(response: Response) -> tuple[Headers, tuple[tuple[bytes, float], ...]]:
@@ -136,13 +136,18 @@ def pieces_put_on(response: Response) -> tuple[Headers, tuple[tuple[bytes, float
     headers = response.headers
     if response.codings:
         wire = list(_encoded(parts, response.codings))
-        headers = _with_length(headers, sum(map(len, wire)))
+        headers = with_length(headers, sum(map(len, wire)))
         # The end of the frame travels with the last chunk: a piece of its own would be one that nobody recorded.
         parts = [*wire[: len(parts) - 1], b"".join(wire[len(parts) - 1 :])]
     return headers, tuple((part, chunk.after) for part, chunk in zip(parts, chunks, strict=True))
 
 
-def _with_length(headers: Headers, length: int) -> Headers:
+def with_length(headers: Headers, length: int) -> Headers:
+    """The headers with this Content-Length, wherever they tell one.
+
+    >>> with_length((("Content-Length", "1"), ("A", "b")), 20)
+    (('Content-Length', '20'), ('A', 'b'))
+    """
     return tuple(
         (name, str(length)) if len(name) == 14 and name.lower() == "content-length" else (name, value)
         for name, value in headers

@@ -98,8 +98,13 @@ def _read(data: bytes, where: str, side: Callable[[str], bytes] | None) -> Casse
     try:
         document = _upgraded(document)
         entries = document["interactions"]
-        checked(entries, side, later="\\" not in text or not _SURROGATE.search(text))
-        return Cassette(Tape(entries), **{name: document[name] for name in _HEADER if name in document})
+        large = len(data) > _LARGE
+        checked(entries, side, later=large and ("\\" not in text or not _SURROGATE.search(text)))
+        tape = Tape(entries)
+        # Nearly all of a small tape is asked for, and one after the other costs less than each between other things.
+        return Cassette(
+            tape if large else tuple(tape), **{name: document[name] for name in _HEADER if name in document}
+        )
     except Damage as damage:
         from respool.cassette.json_places import place
 

@@ -76,7 +76,7 @@ def _first(pair: tuple[str, str]) -> str:
 def _json(plain: bytes, paths: Sequence[jsonpath.Steps]) -> str | None:
     try:
         value: Any = canonical.decode(plain)
-        return canonical.encode(jsonpath.without(value, paths) if paths else value)
+        return canonical.encode_decoded(jsonpath.without(value, paths) if paths else value)
     except canonical.NotCanonical:
         pass  # malformed, or JSON that means different things to different readers: what is left are its bytes
     except RecursionError:

@@ -22,6 +22,7 @@ _URI = ("scheme", "host", "port", "path", "query")
 _VCR = {"uri": _URI, "url": _URI, "headers": ()}
 _MEMO, _MEMO_SIZE = 4096, 8192  # entries, and the length of one: a memo is for small things that come again
 _Text = TypeVar("_Text", str, bytes)
+_Key = TypeVar("_Key")
 
 Predicate: TypeAlias = Callable[[Request, Request], object]
 """A matcher as vcrpy has them: (live, recorded) → False, or an AssertionError, for "not the same"."""
@@ -33,7 +34,7 @@ class _Prepared:
     _paths: tuple[jsonpath.Steps, ...]
     _method: bool
     _body: str
-    _addresses: dict[str, Hashable]  # keys of URLs, and
+    _addresses: dict[str, str]  # keys of URLs, and
     _bodies: dict[bytes, Hashable]  # of bodies, as far as they were asked for
 
 
@@ -165,9 +166,9 @@ class Matching(_Prepared):
             custom=tuple(own[name] for name in match_on if name in own),
         )
 
-    def _address(self, url: str) -> Hashable:
+    def _address(self, url: str) -> str:
         found = keys.address(url, self.parts, self.ignore_query, self.query_order)
-        return _kept(self._addresses, url, found)
+        return _kept(self._addresses, url, repr(found))  # a text counts its hash once, a tuple each time it is looked up
 
     def _body_key(self, body: bytes) -> Hashable:
         if self._body == "raw_body":
@@ -176,12 +177,12 @@ class Matching(_Prepared):
 
 
 @lru_cache(64)
-def _memos(*rule: Hashable) -> tuple[dict[str, Hashable], dict[bytes, Hashable]]:
+def _memos(*rule: Hashable) -> tuple[dict[str, str], dict[bytes, Hashable]]:
     """One pair for all rules alike: every test of a suite makes its own, and asks for the same addresses."""
     return {}, {}
 
 
-def _kept(memo: dict[_Text, Hashable], given: _Text, found: Hashable) -> Hashable:
+def _kept(memo: dict[_Text, _Key], given: _Text, found: _Key) -> _Key:
     if len(given) <= _MEMO_SIZE:
         if len(memo) >= _MEMO:
             memo.clear()

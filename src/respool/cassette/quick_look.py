@@ -32,7 +32,8 @@ def is_harmless(body: bytes) -> bool:
     >>> is_harmless(b'{"max_tokens": 3}'), is_harmless(b'{"token": "x"}')
     (True, False)
     """
-    if _LONG in body.translate(_IN_TEXT) or (b"://" in body and b"@" in body) or b"\\u00" in body:
+    # Single bytes are looked for first: that takes a tenth of the time.
+    if _LONG in body.translate(_IN_TEXT) or (b"@" in body and b"://" in body) or (b"\\" in body and b"\\u00" in body):
         return False
     first = body[:1]
     if first not in (b"{", b"[") and (first in (b"\x1f", b"-") or b"=" in body[:65]):
@@ -40,7 +41,7 @@ def is_harmless(body: bytes) -> bool:
     low = body.lower()
     for stem in STEMS:
         if stem in low:
-            hidden = b"----begin" in low or b"bearer " in low or b"%3d" in low
+            hidden = b"----begin" in low or b"bearer " in low or (b"%" in low and b"%3d" in low)
             return not hidden and _names_are_neutral(body)
     return True
 

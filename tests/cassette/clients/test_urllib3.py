@@ -40,6 +40,17 @@ def _into(answer: Any, buffer: bytearray) -> bytes:
     return bytes(buffer[: answer.readinto(buffer)])
 
 
+@pytest.mark.parametrize("of", [urllib3.response.HTTPHeaderDict, requests.structures.CaseInsensitiveDict, dict])
+def test_headers_are_kept_as_they_were_given(of: Any, plain: Server) -> None:
+    headers = of({"X-One": "1", "x-TWO": "2"})
+    if of is urllib3.response.HTTPHeaderDict:
+        headers.add("x-one", "a")
+        headers.add("X-ONE", "b")
+    with deck_open(mode=Mode.FILL) as deck, urllib3.PoolManager() as pools:
+        assert pools.request("GET", plain.url + "/hello", headers=headers, retries=ONCE).status == 200
+    assert deck.fresh[0].request.headers == tuple(headers.items())
+
+
 def state(answer: Any) -> tuple[Any, ...]:
     original = answer._original_response
     return answer.closed, answer.tell(), original.isclosed(), original.chunked, original.will_close in (True, False)

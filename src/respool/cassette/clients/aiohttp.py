@@ -21,7 +21,7 @@ from respool.cassette.clients.driving import SMALL_REST, Tee, drive_async, wire
 from respool.cassette.clients.failures import failure_of
 from respool.cassette.clients.layers import open_deck, recorded_above
 from respool.cassette.clients.patches import Method, replace
-from respool.cassette.codings import listed
+from respool.cassette.codings import listed, with_length
 from respool.cassette.model import Failure, Request, Response
 
 __tracebackhide__ = True  # a miss is shown where the application made the request
@@ -307,9 +307,8 @@ def _pieces(response: Response, method: str) -> list[bytes]:
     if chunked and told is not None:
         # Another client, or an edit, left both on the tape; aiohttp's parser refuses such an answer.
         chunked, headers = False, tuple(pair for pair in headers if pair[0].lower() != "transfer-encoding")
-    if method != "HEAD" and told is not None and told != (true := str(sum(map(len, pieces)))):
-        # A tape that was edited: the parser would wait for the rest, or cut it.
-        headers = tuple((name, true if name.lower() == "content-length" else value) for name, value in headers)
+    if method != "HEAD" and told is not None and told != str(true := sum(map(len, pieces))):
+        headers = with_length(headers, true)  # a tape that was edited: the parser would wait for the rest, or cut it
     if chunked and method != "HEAD":
         pieces = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces]
         pieces[-1:] = [(pieces[-1] if pieces else b"") + b"0\r\n\r\n"]

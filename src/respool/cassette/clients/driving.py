@@ -34,7 +34,7 @@ def wire(response: Response) -> tuple[Headers, list[bytes]]:
     if response.chunks:
         headers, timed = pieces_put_on(response)
         return headers, [piece for piece, _ in timed]
-    headers, body = put_on(response)
+    headers, body = put_on(response) if response.codings else (response.headers, response.body)
     return headers, [body] if body else []
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from respool.cassette.clients.driving import Tee, wire
 from respool.cassette.clients.failures import failure_of
-from respool.cassette.model import Failure, Response
+from respool.cassette.codings import with_length
+from respool.cassette.model import Failure, Headers, Response
 
 EARLY_END = Failure("closed", "the connection was closed before the end of the body")
 
@@ -23,36 +24,42 @@ class PlayedResponse(HTTPResponse):
     b'hi'
     """
 
-    pairs: list[tuple[str, str]]
+    pairs: Headers
     """The headers, in the order of the wire."""
+
+    chunked, chunk_left, will_close, debuglevel = False, None, False, 0
 
     def __init__(self, response: Response, method: str) -> None:
         # Not the parent's __init__: it wants a socket, and its `begin` would parse what is here already.
         headers, pieces = wire(response)
-        whole = b"".join(pieces)
+        whole = b"".join(pieces)  # no copy of a single one
         bodyless = method == "HEAD" or response.status in (204, 304)
         told = "" if bodyless else str(len(whole))
-        self.chunked = False
-        self.headers = self.msg = HTTPMessage()
-        self.pairs = []
+        self.pairs = headers
         for name, value in headers:
             # Lengths first: they are cheap, and only two names matter.
             if len(name) == 17 and name.lower() == "transfer-encoding":
                 self.chunked = value.lower() == "chunked"
             elif len(name) == 14 and told and value != told and name.lower() == "content-length":
-                value = told  # on a tape that was edited or redacted it may be another's
-            self.pairs.append((name, value))
-            self.msg.set_raw(name, value)
+                # On a tape that was edited or redacted it may be another's.
+                self.pairs = with_length(headers, len(whole))
         self.status = self.code = response.status
         self.reason = response.reason
         self.version = 10 if response.version == "HTTP/1.0" else 11
-        self.debuglevel = 0
         self._method = method
-        self.chunk_left = None
         body: Any = BytesIO(chunked(pieces) if self.chunked else whole)
         self.fp = body
         self.length = 0 if bodyless else None if self.chunked else len(whole)
-        self.will_close = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("headers", "msg"):
+            raise AttributeError(name)
+        # Made for those who ask: urllib3 by itself does not. (urllib puts the reason in the place of `msg`.)
+        made = HTTPMessage()
+        for pair in self.pairs:
+            made.set_raw(*pair)
+        vars(self).setdefault("headers", made)
+        return vars(self).setdefault("msg", made) if name == "msg" else made
 
     def __del__(self) -> None:
         """There is nothing to close, and the parent's way of closing costs as much as all the rest."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http.client import HTTPException, RemoteDisconnected
 from io import BytesIO
 from socket import gaierror
-from typing import Any
+from typing import Any, cast
 
 from respool.cassette.clients.failures import failure_of
 from respool.cassette.clients.patches import Method
@@ -17,6 +18,9 @@ TUNNEL = "respool_tunnel"
 """On a connection: what opens its tunnel through a proxy, when a request really leaves."""
 
 _PORTS = {"http": 80, "https": 443}
+_KEPT = {"HTTPHeaderDict": "_container", "CaseInsensitiveDict": "_store"}
+"""Classes of headers (of urllib3, requests, niquests) whose items() goes over each name three times, which would cost as
+much as deciding about the request; and where they keep, for each name in lower case, (name, value, value, …)."""
 
 
 class PoolCall:
@@ -85,14 +89,17 @@ def _origin(pool: Any) -> str:
 
 
 def _texts(headers: Any) -> Headers:
-    if hasattr(headers, "lower_items"):  # of requests, whose items() looks each of them up again
-        items = zip(headers, (value for _, value in headers.lower_items()), strict=True)
-    else:
-        items = headers.items()
     return tuple([
         (name if name.__class__ is str else _text(name), value if value.__class__ is str else _text(value))
-        for name, value in items
+        for name, value in _pairs(headers)
     ])  # fmt: skip
+
+
+def _pairs(headers: Any) -> Iterable[tuple[Any, Any]]:
+    kept = _KEPT.get(type(headers).__name__)
+    if kept is None:
+        return cast("Iterable[tuple[Any, Any]]", headers.items())
+    return [(values[0], value) for values in vars(headers)[kept].values() for value in values[1:]]
 
 
 def _text(value: str | bytes) -> str:

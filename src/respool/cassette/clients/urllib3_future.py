@@ -15,6 +15,7 @@ from respool.cassette.clients.driving import Tee, drive, drive_async, wire
 from respool.cassette.clients.layers import open_deck, recorded_above
 from respool.cassette.clients.patches import Method, replace
 from respool.cassette.clients.pool_call import TUNNEL, PoolCall
+from respool.cassette.codings import with_length
 from respool.cassette.model import Failure, Response, header
 
 __tracebackhide__ = True  # a miss is shown where the application made the request
@@ -152,8 +153,8 @@ class _EitherCall(PoolCall):
         if self._method == "HEAD":
             pieces = []
         elif "chunked" not in (header(headers, "transfer-encoding") or ""):
-            true = str(sum(map(len, pieces)))  # on a tape that was edited or redacted it may be another's
-            headers = tuple((name, true if name.lower() == "content-length" and pieces else told) for name, told in headers)
+            # On a tape that was edited or redacted it may be another's.
+            headers = with_length(headers, sum(map(len, pieces))) if pieces else headers
         reader = self.reader(pieces) if pieces else None
         version = _NUMBERS.get(response.version, 11)
         low = client.low(self._method, response.status, version, response.reason, client.headers(headers), reader)
