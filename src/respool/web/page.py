@@ -37,7 +37,7 @@ def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader("respool.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )  # fmt: skip
-    made.filters |= {"moment": local_time, "instant": instant, "duration": duration, "pretty": pretty, "line": line}
+    made.filters |= {"moment": local_time, "instant": instant, "duration": duration, "pretty": pretty, "line": line, "title_of": title_of}
     made.globals |= {"bar": bar, "counted": counted, "MICROSECONDS": MICROSECONDS, "address": address}
     return made
 
@@ -50,6 +50,18 @@ def pretty(value: Any) -> str:
 def line(value: Any) -> str:
     """JSON on one line."""
     return json.dumps(value, ensure_ascii=False)
+
+
+def title_of(result: Any) -> str | None:
+    """What a result calls itself: its own `title`, or that of its `summary`.
+
+    >>> title_of({"summary": {"title": "DNA repair"}}), title_of({"answer": 42})
+    ('DNA repair', None)
+    """
+    for named in (result, result.get("summary")) if isinstance(result, dict) else ():
+        if isinstance(named, dict) and isinstance(named.get("title"), str):
+            return str(named["title"])
+    return None
 
 
 def address(path: str, **query: Any) -> str:

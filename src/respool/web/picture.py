@@ -12,7 +12,7 @@ from respool.web.looking import Tried
 
 WIDTH = 1000.0  # units of the picture
 LANE, GAP = 14, 4
-THINNEST = 2.0
+THINNEST = 3.0
 MOST_LANES = 24
 
 # The states in the order of a bar, and the ones of which one colour is enough.
