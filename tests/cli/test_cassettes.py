@@ -180,3 +180,24 @@ def test_prune_deletes_what_was_kept_for_long(suite: Folder) -> None:
     assert len(suite.run("cassettes", "prune", "--older", "0s", "--yes", "--json", code=0).data["deleted"]) == 4
     assert not list(suite.path.rglob("*.bodies"))
     assert "no previous cassette" in suite.run("cassettes", "restore", "tests/cassettes/big.json", code=3).err
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_on_a_terminal_there_are_tables_in_colours(suite: Folder, environment: dict[str, str], coloured: bool) -> None:
+    import os
+
+    import pexpect
+    from program import PROGRAM
+
+    def shown(*arguments: str) -> str:
+        kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
+        child = pexpect.spawn(PROGRAM, ["cassettes", *arguments], cwd=str(suite.path), encoding="utf-8", timeout=60,
+                              dimensions=(40, 160), env={**kept, "TERM": "xterm-256color", **environment})  # fmt: skip
+        child.expect(pexpect.EOF)
+        child.close()
+        return str(child.before)
+
+    for command in (("list",), ("show", "tests/cassettes/test_a/test_one.yaml"), ("check",), ("stats",)):
+        text = shown(*command)
+        assert "test_one.yaml" in text or "a.example" in text
+        assert ("\x1b[" in text) is coloured, (command, text)
