@@ -19,6 +19,7 @@ from bench.rounds import progress
 
 RERECORD_RESULTS = ROOT / "bench" / "results" / "rerecord.json"
 CLUSTERS_RESULTS = ROOT / "bench" / "results" / "clusters.json"
+SUMMARIES_RESULTS = ROOT / "bench" / "results" / "summaries.json"
 REPLAY_RESULTS = ROOT / "bench" / "results" / "replay.json"
 RESULTS = ROOT / "bench" / "results" / "latest.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -32,7 +33,7 @@ def main() -> int:
     """
     options = _options()
     os.environ["PYTHONPATH"] = str(ROOT)  # the contestants import us, whatever folder they run in
-    met = options.only.startswith(("replay", "rerecord", "clusters")) or _batch(options)
+    met = options.only.startswith(("replay", "rerecord", "clusters", "summaries")) or _batch(options)
     if not options.only or options.only.startswith("replay"):
         met = replay_report.run(options.rounds, options.quick, options.only, PAGE, REPLAY_RESULTS) and met
     if options.only in ("", "rerecord"):
@@ -40,6 +41,9 @@ def main() -> int:
     if options.only in ("", "clusters"):
         clusters = importlib.import_module("bench.clusters")  # what it needs takes its time to load
         met = clusters.run(options.quick, PAGE, CLUSTERS_RESULTS) and met
+    if options.only in ("", "summaries"):
+        summaries = importlib.import_module("bench.summaries")
+        met = summaries.run(options.quick, PAGE, SUMMARIES_RESULTS) and met
     return 0 if met else 1
 
 
@@ -75,7 +79,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="rounds of all contestants (default 3; quick: 1)")
     parser.add_argument(
         "--only", metavar="NAME", default="",
-        help="contestants and measurements whose name holds NAME; clusters, rerecord, replay: that bench; replay_NAME: parts",
+        help="contestants and measurements whose name holds NAME; clusters, summaries, rerecord, replay: that bench; replay_NAME: parts",
     )  # fmt: skip
     parser.add_argument("--workers", type=int, default=4, help="workers of every contestant (default 4)")
     options = parser.parse_args()

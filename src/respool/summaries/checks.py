@@ -112,10 +112,10 @@ def _phenotype(evidence: Evidence, summary: PhenotypeSummary) -> Iterator[Violat
         yield from _numbers(f"{where}.name", theme.name, _figures(evidence, cited, theme))
         yield from _directions(f"{where}.statement", theme.statement, {feature.direction for feature in cited})
         yield from _levels(f"{where}.statement", theme.statement, features)
-        for one in cited:
+        for feature in cited:
             # "Seizure=1: 80% ...; " and "Seizure=1 (80% ...)" speak of this feature alone.
-            for part in re.finditer(re.escape(one.id) + r"\s?[:(]([^;)]*)", theme.statement):
-                yield from _numbers(f"{where}.statement", part[1], _figures(evidence, [one], theme))
+            for part in re.finditer(re.escape(feature.id) + r"\s?[:(]([^;)]*)", theme.statement):
+                yield from _numbers(f"{where}.statement", part[1], _figures(evidence, [feature], theme))
     for at, name in enumerate(summary.not_explained):
         if name not in features and name not in evidence.members:
             yield Violation("unknown_feature", f"$.not_explained[{at}]", name, "it is neither a feature nor a member")

@@ -18,7 +18,7 @@ from respool.clusters.record import Record
 from respool.errors import GiveUp, TryFailed, UsageError
 from respool.phrases import counted
 from respool.summaries import exchanges
-from respool.summaries.checks import check
+from respool.summaries.checks import Checked, check
 from respool.summaries.costs import Budget, total_cost
 from respool.summaries.exchanges import VALID, Exchange
 from respool.summaries.identity import Work
@@ -52,16 +52,19 @@ async def summarise(work: Work, trust: Confidence, context: Context, ask: Ask, b
     """
     kind = SUMMARIES[work.evidence.kind]
 
+    checked = Checked(())
+
     def accept(summary: Summary) -> Sequence[str]:
-        return [str(one) for one in check(work.evidence, summary, strict=work.strict).violations]
+        nonlocal checked
+        checked = check(work.evidence, summary, strict=work.strict)
+        return [str(one) for one in checked.violations]
 
     first = Question(
         SYSTEM[work.evidence.kind], (("user", question(work.evidence)),), "summary", json_schema(kind)
     )  # fmt: skip
     summary, asked = await answered(kind, accept, work.model, first, context, ask, budget)
-    mentions = check(work.evidence, summary, strict=work.strict).mentions
     return {
-        "summary": summary.to_data(), "mentions": [one.to_data() for one in mentions],
+        "summary": summary.to_data(), "mentions": [one.to_data() for one in checked.mentions],
         "confidence": compared(trust, summary.confidence), "asked": asked.to_data(),
     }  # fmt: skip
 
@@ -79,7 +82,9 @@ async def answered(
     """An answer of this kind that is accepted, from at most one call, and what it took in all tries so far."""
     before = exchanges.earlier(context)
     if before and before[-1].outcome == VALID:  # its runner died before this was committed: it is not paid for twice
-        return kind.from_json(_bare(before[-1].answer)), _asked(model, before)
+        value = kind.from_json(_bare(before[-1].answer))
+        accept(value)
+        return value, _asked(model, before)
     asking = _repairing(first, before)
     context.note(f"asking {model}" + (" again" if len(asking.turns) > 1 else ""))
     held = budget.hold(model, asking.text())
