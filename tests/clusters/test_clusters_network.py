@@ -142,6 +142,13 @@ def test_what_was_wrong_with_the_edges_is_counted() -> None:
     assert found.isolates == ("lonely",)
 
 
+def test_of_an_edge_given_twice_the_strongest_counts_whatever_the_order() -> None:
+    links = [("A0", "A1", 0.2), ("A1", "A0", 0.9), ("A0", "A1", 0.5), ("A1", "A2", 0.3)]
+    for turned in (links, links[::-1]):
+        network = prepare(Edges(turned, (), SOURCE, ()), Genes(SETS), Aliases(), QUICK).network
+        assert network.links() == [(0, 1, 0.9), (1, 2, 0.3)]
+
+
 def test_a_large_cluster_has_parts_that_have_numbers_of_their_own() -> None:
     links = planted((("A", 12), ("B", 12), ("C", 14)))
     dense = [(f"A{n}", f"B{m}", 0.9) for n in range(12) for m in range(12) if (n + m) % 3 == 0]
