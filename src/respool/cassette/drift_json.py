@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from respool.cassette import jsonpath
@@ -61,15 +62,17 @@ class Comparison:
     def compare(self, old: Any, new: Any, place: Place = ()) -> None:
         """Add what changed from `old` to `new`, both as json.loads gives them."""
         if _type(old) != _type(new):
-            self._add("type", place, f"{_type(old)} {_shown(old)}", f"{_type(new)} {_shown(new)}")
+            self._add("type", place, lambda: (f"{_type(old)} {_shown(old)}", f"{_type(new)} {_shown(new)}"))
         elif isinstance(old, dict) and len(place) < _DEEP:
             self._objects(old, new, place)
         elif isinstance(old, list) and len(place) < _DEEP:
             self._arrays(old, new, place)
-        elif _exactly(old) == _exactly(new):
+        elif old == new and type(old) is type(new) and not isinstance(old, (dict, list)):
             self.same[_pattern(place)] += 1
+        elif isinstance(old, (dict, list)) and _exactly(old) == _exactly(new):
+            pass  # too deep to be looked into, and the same
         elif not any(jsonpath.covers(steps, place) for steps in self.volatile):
-            self._add("value", place, _shown(old), _shown(new))
+            self._add("value", place, lambda: (_shown(old), _shown(new)))
             name = next((str(step) for step in reversed(place) if isinstance(step, str)), "")
             self.shapes[_pattern(place)][shape(name, old, new) or "other"] += 1
 
@@ -83,31 +86,40 @@ class Comparison:
     def _objects(self, old: dict[str, Any], new: dict[str, Any], place: Place) -> None:
         for name in dict.fromkeys((*old, *new)):
             if name not in new:
-                self._add("removed", (*place, name), _shown(old[name]), "")
+                self._add("removed", (*place, name), partial(_gone, old[name]))
             elif name not in old:
-                self._add("added", (*place, name), "", _shown(new[name]))
+                self._add("added", (*place, name), partial(_came, new[name]))
             else:
                 self.compare(old[name], new[name], (*place, name))
 
     def _arrays(self, old: list[Any], new: list[Any], place: Place) -> None:
         if len(old) != len(new):
-            self._add("length", place, str(len(old)), str(len(new)))
+            self._add("length", place, lambda: (str(len(old)), str(len(new))))
         pairs = _paired(old, new)
         for was, now in pairs:
             self.compare(old[was], new[now], (*place, now))
         for was in sorted(set(range(len(old))) - {was for was, _ in pairs}):
-            self._add("removed", (*place, was), _shown(old[was]), "")
+            self._add("removed", (*place, was), partial(_gone, old[was]))
         for now in sorted(set(range(len(new))) - {now for _, now in pairs}):
-            self._add("added", (*place, now), "", _shown(new[now]))
+            self._add("added", (*place, now), partial(_came, new[now]))
         if pairs != sorted(pairs, key=lambda pair: pair[1]):
-            self._add("order", place, "", "")
+            self._add("order", place, lambda: ("", ""))
 
-    def _add(self, kind: str, place: Place, old: str, new: str) -> None:
+    def _add(self, kind: str, place: Place, told: Callable[[], tuple[str, str]]) -> None:
+        """Count one; the values are told of the first few only, for that costs the most."""
         key = (_pattern(place), kind)
         self._counts[key] += 1
         examples = self._found.setdefault(key, [])
         if len(examples) < EXAMPLES:
-            examples.append(Example(jsonpath.text(place), old, new))
+            examples.append(Example(jsonpath.text(place), *told()))
+
+
+def _gone(value: Any) -> tuple[str, str]:
+    return _shown(value), ""
+
+
+def _came(value: Any) -> tuple[str, str]:
+    return "", _shown(value)
 
 
 def _paired(old: list[Any], new: list[Any]) -> list[tuple[int, int]]:
@@ -147,8 +159,11 @@ def _identity(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> str | Non
     return found
 
 
+_text = lru_cache(4096)(jsonpath.text)  # of a long list every element asks for the same
+
+
 def _pattern(place: Place) -> str:
-    return jsonpath.text([step if isinstance(step, str) else jsonpath.Wild.EACH for step in place])
+    return _text(tuple([step if isinstance(step, str) else jsonpath.Wild.EACH for step in place]))
 
 
 def _type(value: Any) -> str:
