@@ -30,8 +30,8 @@ CLUSTERING = Clustering(
     (Cluster(1, identity(["A", "B"], ClusterKind.FUNCTIONAL), ClusterKind.FUNCTIONAL, ("A", "B"), None, "mine", 0.5, (TERM,)),
      Cluster(2, "x", ClusterKind.PHENOTYPE, ("A",), 1, features=(FEATURE,), central=("A",), links_inside=1, links_outside=2)),
     5, "continuum", 0.1, 0.4, 2, ("Z",), Dropped(10, 3, 12), (Input("edges", "e.tsv.gz", "00", 7),), {"seed": 1, "k": None},
-    Method("Leiden", "hypergeometric", "annotated", 100, "all", 20, {"igraph": "1"}), (Notice("x", "y", 2, ("A → B",)),),
-    {"A": "Ä"}, Picture(("A",), (0.5,), (0.25,), ((0, 0),), 4),
+    Method("Leiden", "hypergeometric", "annotated", 100, "all", 20, {"igraph": "1"}),
+    (Notice("symbol_changed", "y", 2, ("A → B",)),), {"A": "Ä"}, Picture(("A",), (0.5,), (0.25,), ((0, 0),), 4),
 )  # fmt: skip
 
 

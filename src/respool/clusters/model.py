@@ -136,15 +136,20 @@ class Input(Record):
     rows: int
 
 
+NoticeCode = Literal[
+    "symbol_changed", "symbol_unmapped", "symbol_ambiguous", "other_alphabet",  # names
+    "weak_link", "self_link", "repeated_link", "small_part",  # networks
+    "feature_constant", "feature_naming", "missing_value", "continuum",  # tables
+    "repeated_member", "term_unusable", "term_weak", "no_overlap",  # sets and imports
+]  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Notice(Record):
-    """Something a reader must know: `code` for programs, `text` for people, how many it concerns, and which ones.
+    """Something a reader must know: `code` for programs, `text` for people, how many it concerns, and which ones (all of
+    them, as "OLD → NEW" for what was changed; none where names would say nothing)."""
 
-    Codes: symbol_changed ("OLD → NEW"), symbol_unmapped, symbol_ambiguous, self_link, repeated_link, weak_link,
-    feature_constant, missing_value, term_unusable, no_overlap, other_id_system, unstable, continuum.
-    """
-
-    code: str
+    code: NoticeCode
     text: str
     count: int
     names: tuple[str, ...] = ()

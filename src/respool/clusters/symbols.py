@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from respool.clusters.model import Input, Notice
+from respool.clusters.model import Input, Notice, NoticeCode
 from respool.clusters.reading import Rows, listed, read_text, rows_of
 from respool.errors import UsageError
 from respool.phrases import counted
@@ -51,7 +51,7 @@ class Aliases:
         unmapped = [name for name in names if name not in known]
         merged = len(new) - len(set(new.values()))
         became_one = f"; {merged} of them gave a name that was there already" if merged else ""
-        told = (
+        told: tuple[tuple[NoticeCode, list[str], str], ...] = (
             ("symbol_changed", changed, f"of {of} changed to the approved one{became_one}"),
             ("symbol_ambiguous", ambiguous, f"of {of} could mean several genes and stayed as written"),
             ("symbol_unmapped", unmapped, f"of {of} not in {self.source.name}; kept as written"),
