@@ -135,6 +135,14 @@ def test_statuses_are_expected_by_marks_and_by_settings(project: Project) -> Non
     assert left["message"].startswith("GET http://a.example/3 was answered with 418")
 
 
+def test_no_finding_shows_a_secret(project: Project) -> None:
+    project.tape("test_a/test_one", said(f"{TOKEN}/x?key={TOKEN}", 500), said(f"{TOKEN}/y"))
+    for form in ((), ("--json",), ("--sarif",)):
+        done = project.run("cassettes", "check", *form, code=1)
+        assert "CASSETTE_STATUS" in done.out
+        assert TOKEN not in done.out + done.err
+
+
 def test_what_no_test_plays_is_known_from_whole_runs_and_taken_out_reversibly(project: Project) -> None:
     path = project.tape("shared", said(2), said("never"), said(3))
     before = path.read_bytes()

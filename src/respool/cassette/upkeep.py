@@ -172,6 +172,11 @@ class _Look:
         subject = f"{self.name}, {place}" if place else self.name
         return Spotted(code, severity, subject, message, advice, fix, self.name, key or place)
 
+    def asked(self, interaction: Interaction) -> str:
+        """The request in words that hold no secret: redacted, and without its query."""
+        request = self.redaction.fresh().request(interaction.request)
+        return f"{request.method} {request.url.partition('?')[0]}"
+
     def unreadable(self, error: CassetteError) -> Spotted:
         why = f"{error.where.rpartition(', ')[2]}: " if error.where and ", " in error.where else ""
         return self.spotted(
@@ -200,7 +205,7 @@ class _Look:
             fix = Fix("redact", {"path": str(self.path)}) if self.redactable(cassette) else None
         for leak in found:
             place = f"interaction {leak.interaction + 1}, {leak.place}"
-            key = f"{_asked(cassette.interactions[leak.interaction])}, {leak.place}, {leak.rule}"
+            key = f"{self.asked(cassette.interactions[leak.interaction])}, {leak.place}, {leak.rule}"
             if leak.rule == "undecodable":
                 code, message, advice = "CASSETTE_UNDECODABLE", leak.why, _DECODE
             else:
@@ -225,12 +230,13 @@ class _Look:
             answer = interaction.response
             if isinstance(answer, Failure) or answer.status < 400 or answer.status in allowed | declared:
                 continue
+            asked = self.asked(interaction)
             yield self.spotted(
                 "CASSETTE_STATUS", Severity.WARNING,
-                f"{_asked(interaction)} was answered with {answer.status}, which nobody said to expect",
+                f"{asked} was answered with {answer.status}, which nobody said to expect",
                 f"if the test wants it, say allow_status=[{answer.status}] in its mark, or expected_status in "
                 "[tool.respool.cassettes]; else record it again",
-                place=f"interaction {number}", key=f"{_asked(interaction)}, {answer.status}",
+                place=f"interaction {number}", key=f"{asked}, {answer.status}",
             )  # fmt: skip
 
     def stale(self, cassette: Cassette) -> Iterator[Spotted]:
@@ -253,7 +259,7 @@ class _Look:
                 fix=Fix("delete", {"path": str(self.path)}),
             )  # fmt: skip
         elif places:
-            asked = "; ".join(_asked(cassette.interactions[place]) for place in places[:3])
+            asked = "; ".join(self.asked(cassette.interactions[place]) for place in places[:3])
             yield self.spotted(
                 "CASSETTE_UNUSED", Severity.WARNING,
                 f"{counted(len(places), 'interaction is', 'interactions are')} not played by its tests: {asked}",
@@ -313,8 +319,3 @@ def _unread(order: Order, map_: TestMap) -> Iterator[Spotted]:
             "TEST_FILE_UNREADABLE", Severity.WARNING, name, f"what it names is not known: {each.why}",
             "mend it: until then no cassette is called an orphan for certain", None, name,
         )  # fmt: skip
-
-
-def _asked(interaction: Interaction) -> str:
-    """The request without its query, which may hold what nobody should read."""
-    return f"{interaction.request.method} {interaction.request.url.partition('?')[0]}"
