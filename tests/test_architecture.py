@@ -51,7 +51,6 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     "cli/rerecord.py": ("rerecord/test_whole_runs.py", "the command that whole runs call"),
     "rerecord/unit.py": ("rerecord/test_whole_runs.py", "the program of each of their items"),
     "rerecord/programs.py": ("rerecord/test_whole_runs.py", "the programs that it starts"),
-    "rerecord/changes.py": ("rerecord/test_whole_runs.py", "a line or two between the drift and the unit"),
     "rerecord/settings.py": ("rerecord/test_rerecord_settings.py", "other settings have a test_settings.py"),
     "rerecord/plan.py": ("rerecord/test_rerecord_plan.py", "other plans may come"),
     "rerecord/job.py": ("rerecord/test_rerecord_job.py", "other jobs may come"),

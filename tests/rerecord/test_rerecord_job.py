@@ -13,12 +13,15 @@ from respool.batch.declaration import Batch, Mode, Task
 from respool.batch.spool import Spool
 from respool.batch.store.reading import Event
 from respool.batch.workers.command_line import preflight
+from respool.cassette.drift import Drift
+from respool.cassette.drift_report import as_data
 from respool.cassette.library import Library
+from respool.cassette.volatile import Proposal
 from respool.files import FileLock
 from respool.rerecord.history import TASK, ended, failure_records, latest_failures
 from respool.rerecord.job import clear_staging, goes_on, run_of, source, task
 from respool.rerecord.plan import Plan, Planned
-from respool.rerecord.report import FAILURES, Batches, drift_lines, export, headline
+from respool.rerecord.report import FAILURES, Batches, drift_lines, export, headline, proposed
 from respool.rerecord.settings import Settings
 from respool.rerecord.units import Unit
 
@@ -104,6 +107,13 @@ def test_the_lines_of_a_run() -> None:
     assert headline(1, 1, 1) == "Re-recording 1 test file in batches of 1 with 1 worker"
     results = {"a": {"said": {"cassettes": {"x.json": {"summary": "no change"}, "b.json": {"summary": "1 call added"}}}}}
     assert list(drift_lines({**results, "b": None, "c": {}})) == ["b.json: 1 call added"]
+
+
+def test_what_always_changed_is_proposed_for_all_cassettes_at_once() -> None:
+    report = as_data(Drift(1, 1, proposals=(Proposal("$.at", "date", 2),)))
+    results = {unit: {"said": {"cassettes": {f"{unit}.json": {"report": report}}}} for unit in "ab"}
+    assert proposed({**results, "c": None}) == 'volatile = ["$.at"]  # date in 4 places'
+    assert proposed({}) == ""
 
 
 def test_staging_is_cleared_but_not_under_somebody_who_records(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from respool.phrases import counted
 from respool.rerecord import history, preflight, report, review_page
 from respool.rerecord.job import OPEN, clear_staging, goes_on, run_of, source, task
 from respool.rerecord.plan import Asked, Choice, Plan, make_plan, narrowed, survey
-from respool.rerecord.settings import load_settings
+from respool.rerecord.settings import TABLE, load_settings
 
 SHOWN = 20  # failures that are told by name; `respool jobs items` has them all
 
@@ -201,6 +201,8 @@ class _Rerecord:
         if lines:
             more = f"and {len(lines) - SHOWN} more; " if len(lines) > SHOWN else ""
             say(f"  {more}what changed, in full: respool cassettes diff PATH; to go back: respool cassettes restore PATH")
+        if told := report.proposed(results):
+            say(f"  always changed, and could count for nothing in {TABLE}:\n    {told}")
 
     def _export(self, database: Database) -> None:
         state = Library(self.settings.root).state()

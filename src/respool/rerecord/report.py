@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from respool.batch.store.reading import Event
+from respool.cassette.drift_report import of_data, proposal_line
 from respool.files import private_folder, write_atomic
 from respool.phrases import counted
 from respool.rerecord.plan import Plan
@@ -76,10 +77,19 @@ def plan_data(plan: Plan) -> dict[str, Any]:
 
 def drift_lines(results: Mapping[str, Any]) -> Iterator[str]:
     """What changed in the cassettes that were replaced: one line for each that did."""
+    for name, change in _changes(results):
+        if change["summary"] != "no change":
+            yield f"{name}: {change['summary']}"
+
+
+def proposed(results: Mapping[str, Any]) -> str:
+    """The setting that makes what always changed in them count for nothing; "" if nothing did."""
+    return proposal_line(of_data(change["report"]) for _, change in _changes(results))
+
+
+def _changes(results: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for result in results.values():
-        for name, change in sorted((result or {}).get("said", {}).get("cassettes", {}).items()):
-            if change["summary"] != "no change":
-                yield f"{name}: {change['summary']}"
+        yield from sorted((result or {}).get("said", {}).get("cassettes", {}).items())
 
 
 def export(state: Path, records: Iterable[Mapping[str, Any]]) -> Path:
