@@ -21,6 +21,10 @@ KEY = "k9f3c71e55d0a2b8"
 TOKEN = "ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"  # put together here, so that no scanner finds it
 
 
+# Plugins that are installed here, and would cost every pytest half a second.
+OPTIONS = "--strict-markers -p no:hypothesispytest -p no:anyio -p no:respx -p no:requests_mock"
+
+
 class Arrival(NamedTuple):
     """A request as the service saw it; `at` is on the monotonic clock."""
 
@@ -140,7 +144,7 @@ class Project:
 
     def settings(self, text: str = "") -> None:
         (self.path / "pyproject.toml").write_text(
-            f'[project]\nname = "suite"\nversion = "1"\n[tool.pytest.ini_options]\naddopts = "--strict-markers"\n'
+            f'[project]\nname = "suite"\nversion = "1"\n[tool.pytest.ini_options]\naddopts = "{OPTIONS}"\n'
             f"[tool.respool.rerecord]\n{text}"
         )
 

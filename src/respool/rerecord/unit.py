@@ -12,7 +12,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from respool.canonical import digest
 from respool.cassette.library import Library
 from respool.cassette.model import Cassette, Failure
 from respool.cassette.staging import PACE_VARIABLE, VARIABLE, Orders
-from respool.errors import CassetteError, RespoolError
+from respool.errors import RespoolError
 from respool.files import FileLock, private_folder, remove_tree, write_atomic
 from respool.rerecord import acceptance, programs
 from respool.rerecord.acceptance import Refusal
@@ -78,11 +78,10 @@ class Unit:
     def _accepted_before(self, base: Path) -> dict[str, Any] | None:
         """What an earlier try of the same run had accepted, but died before it could tell."""
         try:
-            told = json.loads((base / ACCEPTED).read_bytes())
+            told: dict[str, Any] = json.loads((base / ACCEPTED).read_bytes())
         except (OSError, ValueError):
             return None
-        found: dict[str, Any] = told
-        return found if (told["run"], tuple(told["files"])) == (self.run, self.files) else None
+        return told if (told["run"], tuple(told["files"])) == (self.run, self.files) else None
 
     def _note(self, base: Path, found: dict[str, Any], *, swapped: bool) -> dict[str, Any]:
         """Write down how far this unit has come, for the try after this one."""
@@ -97,7 +96,8 @@ class Unit:
         staged = Library(tapes)
         found = {name: staged.load(name) for name in staged.list()}
         interactions = sum(len(cassette.interactions) for cassette in found.values())
-        refusal = acceptance.of_recording(code, facts, interactions, _leaks(found), _errors(found, facts))
+        keys = [os.environ.get(name, "") for name in self.settings.require_env]
+        refusal = acceptance.of_recording(code, facts, interactions, _leaks(found, keys), _errors(found, facts))
         if refusal is not None or facts is None:
             return refusal or Refusal(Kind.TESTS_FAILED, "pytest told nothing")
         code, replayed = self._tests(base, records=False)
@@ -176,10 +176,11 @@ def _ready_to_judge() -> None:
     import respool.rerecord.changes  # noqa: F401
 
 
-def _leaks(found: Mapping[str, Cassette]) -> list[tuple[str, str]]:
+def _leaks(found: Mapping[str, Cassette], keys: Sequence[str]) -> list[tuple[str, str]]:
+    """What the leak check finds on the new tapes, the project's own `keys` being known: (cassette, what)."""
     from respool.cassette import leaks
 
-    return [(name, str(leak)) for name, cassette in found.items() for leak in leaks.check(cassette)]
+    return [(name, str(leak)) for name, cassette in found.items() for leak in leaks.check(cassette, keys)]
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -217,8 +218,7 @@ def main(arguments: list[str]) -> int:
         unit = Unit(load_settings(given.root), files, given.run, given.timeout, payload.parent, [])
         verdict = unit.record()
     except RespoolError as error:
-        kind = Kind.LEAK if isinstance(error, CassetteError) and "secret" in error.what else Kind.INVALID
-        verdict = {"outcome": "failed", "kind": kind, "message": error.what, "final": True, "detail": str(error)}
+        verdict = {"outcome": "failed", "kind": Kind.INVALID, "message": error.what, "final": True, "detail": str(error)}
     write_atomic(Path(os.environ["RESPOOL_VERDICT"]), json.dumps(verdict), durable=False)
     _say(f"{verdict['outcome']}: {verdict.get('message') or ', '.join(verdict.get('result', {}).get('cassettes', ()))}")
     return 0 if verdict["outcome"] == "done" else 1
