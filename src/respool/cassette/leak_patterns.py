@@ -127,13 +127,14 @@ _STAND_INS = frozenset((
     "not", "a", "the", "an", "real", "value", "api", "key", "authorization", "token", "auth", "access", "refresh",
     "id", "bearer", "password", "passwd", "pass", "user", "username", "client", "session", "cookie", "foo", "bar",
     "baz", "abc", "abcd", "xyz", "string", "str", "openai", "anthropic", "google", "aws", "azure", "env", "var",
-    "code", "apikey", "testkey", "mytoken", "mykey", "secretkey", "basic",
+    "code", "apikey", "testkey", "mytoken", "mykey", "secretkey", "basic", "testuser", "testid", "sk", "ghp",
 ))  # fmt: skip
 _BRACKETED = re.compile(r"<.*>|\[.*\]|\{.*\}|\(.*\)|%.*%|\*.*\*|__.*__|\$\{?\w+\}?", re.DOTALL)
 _MARKED = re.compile(
     r"(?i)redacted|scrubbed|filtered|sanitized|placeholder|dummy|fake|example|x{6,}|\*{3,}|\.\.\.|0{12,}|1234567"
 )
 _WORDS = re.compile(r"[A-Za-z]+|\d+")
+_NAMED_CONSTANT = re.compile(r"[A-Z]{2,}(?:_[A-Z]{2,})*_(?:TOKEN|KEY|SECRET|PASSWORD|ID)")  # that nobody filled in
 _JWT_REST = re.compile(rf"eyJhbGciOiJub25lIn0\.[\w-]+\.{PLACEHOLDER.pattern}")
 
 
@@ -148,6 +149,8 @@ def stands_in(value: str) -> bool:
         return True
     if len(text) > 200:
         return bool(_MARKED.search(text))
+    if _NAMED_CONSTANT.fullmatch(text):
+        return True
     return bool(_BRACKETED.fullmatch(text) or _MARKED.search(text)) or (len(text) < 80 and _of_known_words(text))
 
 

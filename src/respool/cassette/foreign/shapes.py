@@ -8,6 +8,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
+from urllib.parse import urlencode
 
 from respool.cassette.codings import LIMIT, decode, known, listed
 from respool.cassette.model import Headers, Response
@@ -22,6 +23,7 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _HTTP_DATE = re.compile(r"(?:\w{3}, )?(\d{1,2}) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d)")
 _VERSIONS = {"10": "1.0", "11": "1.1", "20": "2", "2.0": "2", "h2": "2", "30": "3", "3.0": "3", "h3": "3"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MOST_NODES = 2_000_000  # of a parsed body: aliases in YAML can make a small file mean more than any memory holds
 
 
@@ -108,10 +110,19 @@ def content(value: Any, path: Path, disk: Disk | None = None) -> tuple[bytes, bo
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass"), True
     if isinstance(value, (list, tuple)):
+        if value and all(_is_field(each) for each in value):
+            return urlencode([tuple(each) for each in value]).encode("ascii"), True
         return b"".join(content(each, (*path, number))[0] for number, each in enumerate(value)), False
     if isinstance(value, dict):
         return _kept(value, path, disk)
     return text(value, path).encode("utf-8"), True
+
+
+def _is_field(value: Any) -> bool:
+    """A pair of a form, as vcrpy keeps what aiohttp was given."""
+    if not isinstance(value, (list, tuple)) or len(value) != 2 or not isinstance(value[0], str):
+        return False
+    return isinstance(value[1], (str, int, float)) and not _SURROGATE.search(f"{value[0]}{value[1]}")
 
 
 def _kept(value: dict[str, Any], path: Path, disk: Disk | None) -> tuple[bytes, bool]:
