@@ -106,10 +106,10 @@ class Watch:
         number = self.libc.inotify_add_watch(self.events, os.fsencode(folder), IN_MODIFY | IN_MOVED_FROM | IN_DELETE)
         self.folders[number] = folder
 
-    def hear(self, seconds: float) -> None:
-        """Wait so long for the kernel's events, and note the harmful ones."""
+    def hear(self, seconds: float) -> bool:
+        """Wait so long for the kernel's events, and note the harmful ones; whether there were any."""
         if not select.select([self.events], [], [], seconds)[0]:
-            return
+            return False
         data = os.read(self.events, 1 << 16)
         at = 0
         while at < len(data):
@@ -118,6 +118,7 @@ class Watch:
             at += EVENT.size + size
             if name.endswith(".json") and not name.startswith(".") and not mask & IN_ISDIR:
                 self.wrong += [f"{self.folders[number] / name} was {what}" for bit, what in HARMFUL.items() if mask & bit]
+        return True
 
 
 def main() -> None:
@@ -132,6 +133,8 @@ def main() -> None:
         watch.hear(0.02)
         rounds += 1
         watch.look(closely=rounds % 25 == 0)
+    while watch.hear(0):
+        pass
     watch.look(closely=True)
     changed = sum(1 for name, digests in watch.seen.items() if digests - {watch.first.get(name)})
     told = {"rounds": rounds, "states": sum(map(len, watch.seen.values())), "new": changed, "wrong": watch.wrong}
