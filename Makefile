@@ -3,14 +3,15 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crash bench clean
+.PHONY: help demo test check providers crash bench clean
 
 # The bench has an environment of its own: its peers bring packages that nothing else needs.
 VENV = .venv
 BIN = $(VENV)/bin
 BENCH_VENV := .venv-bench
-# A stamp is newer than pyproject.toml once its set of packages is installed; `dev` contains the plain set.
+# A stamp is newer than pyproject.toml once its set of packages is installed; `dev` contains the other sets.
 PLAIN := .venv/.installed-plain
+WITH_MODELS := .venv/.installed-models
 DEV := .venv/.installed-dev
 BENCH := $(BENCH_VENV)/.installed
 # Versions of clients that cannot stand beside those of `dev`, and what is heavy: each set in a folder of its own.
@@ -27,8 +28,8 @@ TEST_OPTIONS ?= -n 2 --dist loadfile
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(PLAIN)  ## run a real batch over the standard library's own modules; kill it, go on with it, repeat nothing
-	@export PATH="$$PWD/$(BIN):$$PATH"; cd examples && ./demo.sh
+demo: $(WITH_MODELS)  ## cluster a real network, summarise each cluster from recorded answers; kill it, go on with it
+	@export PATH="$$PWD/$(BIN):$$PATH"; examples/demo/demo.sh
 
 test: $(DEV) $(CLIENTS) $(TOOLS) browser  ## set everything up and run all tests
 	@$(BIN)/python -m pytest $(TEST_OPTIONS)
@@ -37,6 +38,12 @@ check: $(DEV)  ## ruff, mypy --strict and the architecture
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+providers: $(DEV)  ## record the tests' cassettes of providers anew from others' emulator (needs node and npm)
+	@npm install --silent --no-audit --no-fund --prefix .venv/node @copilotkit/aimock
+	@node tests/summaries/emulator.mjs "$$PWD/.venv/node/node_modules" 4010 & emulator=$$!; trap "kill $$emulator" EXIT; \
+	until curl -sf http://127.0.0.1:4010/__aimock/journal >/dev/null; do sleep 0.2; done; \
+	RESPOOL_EMULATOR=http://127.0.0.1:4010 $(BIN)/python -m pytest -q tests/summaries/test_provider.py tests/summaries/test_summaries_killed.py
 
 crash: $(DEV)  ## the long kill tortures and the long state machine (their short forms are a part of `make test`)
 	KILLS=$${KILLS:-120} RERECORD_KILLS=$${RERECORD_KILLS:-30} MACHINE_EXAMPLES=$${MACHINE_EXAMPLES:-2000} \
@@ -48,7 +55,7 @@ bench: $(BENCH)  ## measure beside the peers, and save the figures with the mach
 	$(BIN)/python -m bench
 
 clean:  ## remove what these targets made
-	rm -rf .venv $(BENCH_VENV) .bench examples/.respool .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf .venv $(BENCH_VENV) .bench examples/.respool examples/demo/.respool examples/demo/report.* .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A virtual environment is made anew when there is none, or when its Python is gone or too old.
@@ -75,7 +82,7 @@ endef
 export MAKE_VENV
 
 # When the environment's Python is gone (an upgrade took it), its stamps are worth nothing.
-$(shell test -x .venv/bin/python || rm -f $(PLAIN) $(DEV); test -x $(BENCH_VENV)/bin/python || rm -f $(BENCH))
+$(shell test -x .venv/bin/python || rm -f $(PLAIN) $(WITH_MODELS) $(DEV); test -x $(BENCH_VENV)/bin/python || rm -f $(BENCH))
 
 $(PLAIN): pyproject.toml
 	@bash -euo pipefail -c "$$MAKE_VENV"
@@ -87,6 +94,12 @@ $(DEV): pyproject.toml
 	@bash -euo pipefail -c "$$MAKE_VENV"
 	@echo "installing respool and what its tests need"
 	@$(PIP) -e '.[dev]'
+	@touch $(PLAIN) $(WITH_MODELS) $@
+
+$(WITH_MODELS): pyproject.toml
+	@bash -euo pipefail -c "$$MAKE_VENV"
+	@echo "installing respool with what clusters and summaries need"
+	@$(PIP) -e '.[clusters,llm]'
 	@touch $(PLAIN) $@
 
 .venv/clients/%/.installed: tests/cassette/clients/versions/%.txt | $(DEV)

@@ -117,7 +117,8 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(2)
             return
         if fault in ("429", "503"):
-            error = {"error": {"message": f"try again ({fault})", "type": "rate_limit", "code": fault}}
+            told = "too many requests" if fault == "429" else "overloaded"
+            error = {"error": {"message": told, "type": "rate_limit" if fault == "429" else "server_error", "code": fault}}
             self._send(int(fault), error, {"Retry-After": "1"} if fault == "429" else {})
             return
         said = answer(body["messages"])

@@ -25,6 +25,7 @@ WITH_EXAMPLES = [
 SHOWN_ONLY = {
     "make test": "it is what runs this test",
     "make demo": "it would install into the environment of the running tests; test_demo.py runs its script",
+    "make providers": "needs node, and takes minutes",
     "make crash": "takes minutes; it has its own place in the tests",
     "make bench": "takes minutes, and its figures belong to one machine",
     "make check": "takes a minute; the architecture is tested beside this",

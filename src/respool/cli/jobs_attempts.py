@@ -88,10 +88,13 @@ def _data(key: str, tried: Tried, files: dict[str, Any]) -> dict[str, Any]:
 def _row(key: str, tried: Tried, files: dict[str, Any]) -> tuple[str, ...]:
     seconds = _seconds(tried)
     outcome = f"{tried.outcome} ({tried.kind})" if tried.kind else tried.outcome
-    usage = files.get("exchange.json", {}).get("usage")
+    call = files.get("exchange.json", {})
+    usage, told = call.get("usage"), tried.message or ""
+    if tried.outcome == "interrupted" and call:  # the answer was there, its commit was not
+        told = "; ".join([told, f"the call had ended: {call['outcome']}", *call["findings"][:1]])
     tokens = f"{usage['input']}+{usage['output']} tokens  " if usage and any(usage.values()) else ""
     time = "-" if seconds is None else seconds_text(seconds)
-    return key, str(tried.number), time, outcome, short(tokens + (tried.message or ""), 100)
+    return key, str(tried.number), time, outcome, short(tokens + told, 160)
 
 
 def _seconds(tried: Tried) -> float | None:

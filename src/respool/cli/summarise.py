@@ -201,8 +201,8 @@ class _Summarise:
             for key, why in plan.why.items():
                 if why not in (None, "new"):
                     say(f"cluster {key}: {why}")
-            view = SummaryView(spool, handle.id)
-            report = spool.run([handle.id], workers=self.workers, watcher=view.show)
+            with contextlib.closing(SummaryView(spool, handle.id)) as view:
+                report = spool.run([handle.id], workers=self.workers, watcher=view.show)
         self._write_reports(spool, handle)
         job = handle.read()
         counts = tally(spool.database(), job, found=found)

@@ -30,6 +30,7 @@ class SummaryView:
         self._seen = self._latest(last[-1].seq if last else 0)
         self._jobs: dict[int, str] = {}
         self._rates, self._message, self._told = Rates(), GENERATING, set[str]()
+        self._cached: list[str] = []
         self._line(GENERATING)
 
     def show(self, snapshot: Snapshot) -> None:
@@ -44,12 +45,21 @@ class SummaryView:
         while events := self._spool.events(after=self._seen):
             self._seen = events[-1].seq
             for event in events:
-                text = self._text(event)
-                if text is not None:
+                if event.type == "item_cached" and event.key is not None and self._task(event.job) == GENERATION:
+                    self._cached.append(event.key)
+                elif (text := self._text(event)) is not None:
+                    self._say_cached()
                     self._line(short(text, 300))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Say what has been held back."""
+        self._say_cached()
+
+    def _say_cached(self) -> None:
+        """Clusters whose summaries are there, told together: there may be thousands."""
+        if self._cached:
+            self._line(short(f"cached: {counted(len(self._cached), 'cluster')} ({', '.join(self._cached)})", 300))
+            self._cached.clear()
 
     def _latest(self, seq: int) -> int:
         while events := self._spool.events(after=seq, limit=5000):
@@ -71,9 +81,11 @@ class SummaryView:
             return None
         who = f"cluster {event.key}" + (", judge" if task == JUDGEMENT else "")
         kind, told = event.data.get("kind"), event.data.get("message")
-        if event.type in ("item_done", "item_cached"):
+        if event.type == "item_cached":
+            return None
+        if event.type == "item_done":
             item = next(reading.items(self._spool.database(), event.job, key=event.key), None)
-            return f"{who}: {_became(item, event.type)}"
+            return f"{who}: {_became(item)}"
         if event.type == "item_retry" and kind is not None:
             wait = max(0.0, (event.data.get("not_before", 0) - event.at) / MICROSECONDS)
             return f"{who}: {kind}, again in {seconds_text(wait)}: {told}"
@@ -89,12 +101,10 @@ class SummaryView:
         return self._jobs[job]
 
 
-def _became(item: Item | None, event: str) -> str:
+def _became(item: Item | None) -> str:
     """What a cluster has now, in one line."""
     if item is None or not isinstance(item.result, dict):
-        return event.removeprefix("item_")
-    if event == "item_cached":
-        return "cached"
+        return "done"
     result: dict[str, Any] = item.result
     took = _took(result["asked"])
     if "verdicts" in result:
