@@ -103,21 +103,26 @@ def test_what_several_share_is_shown_by_whole_runs_only(root: Path) -> None:
     assert whole[""] == [("test_it.json", [0, 1])]
 
 
-def test_processes_of_one_run_are_joined_and_a_silent_one_is_missed(root: Path) -> None:
-    assert any(each.unplayed is not None for opened in ran(root, "-n", "2").tests.values() for each in opened)
-    files = sorted((root / ".respool" / FOLDER).glob("*.json"))
-    assert len(files) == 2
-    rows = {file: json.loads(file.read_bytes())["runs"][0]["opened"] for file in files}
-    telling = next(file for file, each in rows.items() if any(row[3] is not None for row in each))
-    next(file for file in files if file != telling).unlink()
-    left = read(root / ".respool", root)
-    assert left.tests
-    assert all(each.unplayed is None for opened in left.tests.values() for each in opened)
+def test_processes_of_one_run_show_nothing_about_what_tests_share(root: Path) -> None:
+    root.joinpath("tests/test_it.py").write_text(dedent(SUITE).replace('assert not "this"', "pass"))
+    found = told(ran(root, "-n", "2"))
+    assert found["test_marked"] == [("tape.json", [1, 2])]
+    assert found["test_each[1]"] == found["test_each[2]"] == [("shared.json", None)]
+    assert set(found[""]) == {("test_it.json", None)}
 
 
 def test_nothing_is_written_where_no_cassette_is_opened(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text("def test_it(): ...")
     ran(tmp_path)
+    assert not (tmp_path / ".respool").exists()
+
+
+def test_cassettes_outside_of_the_project_are_none_of_its_business(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "test_it.py").write_text(
+        "from respool import use_cassette\ndef test_it(tmp_path):\n    with use_cassette(tmp_path / 'a.json'): ...\n"
+    )
+    assert ran(tmp_path, "--basetemp", str(tmp_path.parent / "elsewhere")).tests == {}
     assert not (tmp_path / ".respool").exists()
 
 
@@ -133,7 +138,8 @@ def test_many_runs_become_one_file_and_the_latest_of_a_test_counts(tmp_path: Pat
     def run(number: int) -> None:
         by = f"tests/test_a.py::test_{number % 3}"
         session = Session(tmp_path, f"run-{number}", frozenset({by}), True, True)
-        write(tmp_path, session, [Note(str(tmp_path / "a.json"), by, f"{by} (setup)", 9, (number % 9,))], 1000 + number)
+        note = Note(str(tmp_path / "a.json"), by, f"{by} (setup)", 9, (number % 9,))
+        write(lambda: tmp_path, session, [note], 1000 + number)
 
     for number in range(KEPT + 10):
         run(number)
@@ -152,12 +158,12 @@ def test_what_is_damaged_is_passed_over(tmp_path_factory: pytest.TempPathFactory
     state = tmp_path_factory.mktemp("state")
     by = "tests/test_a.py::test_it"
     session = Session(state, "run", frozenset({by}), True, True)
-    write(state, session, [Note(str(state / "a.json"), by, f"{by} (setup)", 3, (1,))], 1000)
+    write(lambda: state, session, [Note(str(state / "a.json"), by, f"{by} (setup)", 3, (1,))], 1000)
     (file,) = (state / FOLDER).glob("*.json")
     document = json.loads(file.read_bytes())
     value = data.draw(st.one_of(st.none(), st.integers(), st.text(), st.lists(st.integers()), st.floats(), st.booleans()))
     path = data.draw(st.sampled_from([
-        (), ("v",), ("runs",), ("runs", 0), *[("runs", 0, key) for key in ("at", "run", "root", "parts", "opened")],
+        (), ("v",), ("runs",), ("runs", 0), *[("runs", 0, key) for key in ("at", "run", "root", "opened")],
         *[("runs", 0, "opened", 0, place) for place in range(5)], ("runs", 0, "opened", 0),
     ]))  # fmt: skip
     if path:

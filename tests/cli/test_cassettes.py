@@ -151,6 +151,8 @@ def test_names_are_deleted_whole_and_inside_one_folder(suite: Folder) -> None:
     assert told == {"would_delete": ["tests/cassettes/test_a/test_one.yaml"]}
     told = suite.run("cassettes", "delete", "**/test_one.yaml", "test_a/*", "--json", code=0).data
     assert len(told["would_delete"]) == 3
+    assert "exclude each other" in suite.run("cassettes", "delete", "test_a/*", "--yes", "--dry-run", code=2).err
+    suite.run("cassettes", "delete", "test_a/*", "--dry-run", code=0)
     suite.run("cassettes", "delete", "test_a/test_one", "test_ab/*", "--yes", code=0)
     assert [path.parent.name for path in suite.path.glob("tests/cassettes/**/*.yaml")] == ["deep"]
 

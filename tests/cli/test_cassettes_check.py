@@ -10,7 +10,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from program import Folder
+from program import PROGRAM, Folder
 
 from respool.cassette.library import Library
 from respool.cassette.model import Cassette, Interaction, Request, Response
@@ -199,6 +199,43 @@ def test_a_leak_that_no_rule_knows_is_left_with_advice(project: Project) -> None
     assert (left["fixable"], done.data["fixes"]) == (False, [])
     project.write("pyproject.toml", '[tool.respool.cassettes]\nwithout = ["value:github"]\nredact_json = ["$.note"]\n')
     project.run("cassettes", "check", "--fix", code=0)
+
+
+def test_more_files_are_mended_than_may_be_open_at_once(project: Project) -> None:
+    names = [f"forgotten{number}" for number in range(150)]
+    for name in names:
+        project.tape(name, said(1))
+    limited = ("bash", "-c", 'ulimit -n 130; exec "$@"', "-", PROGRAM, "cassettes", "check", "--no-upstream")
+    fixed = subprocess.run([*limited, "--fix"], cwd=project.path, capture_output=True, text=True, timeout=120, check=False)
+    assert (fixed.returncode, fixed.stdout.count("fixed  CASSETTE_ORPHAN")) == (0, 150), fixed.stderr
+    back = subprocess.run([*limited, "--undo"], cwd=project.path, capture_output=True, text=True, timeout=120, check=False)
+    assert back.returncode == 0, back.stderr
+    assert set(project.cassettes.list()) >= {f"{name}.json" for name in names}
+
+
+KILLED = """
+    import os, signal, sys
+    from respool.cassette import upkeep_fixes
+    from respool.cli import main
+
+    one, calls = upkeep_fixes._Repairs.one, []
+    def killed(self, finding):
+        calls.append(finding)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return one(self, finding)
+    upkeep_fixes._Repairs.one = killed
+    main(["cassettes", "check", "--fix"])
+"""
+
+
+def test_a_repair_that_is_killed_is_taken_back_whole(project: Project) -> None:
+    tapes = {path: path.read_bytes() for path in (project.tape(f"forgotten{number}", said(number)) for number in range(5))}
+    done = subprocess.run([sys.executable, "-c", dedent(KILLED)], cwd=project.path, timeout=120, check=False)
+    assert done.returncode == -9
+    assert sum(path.exists() for path in tapes) == 3
+    project.run("cassettes", "check", "--undo", code=0)
+    assert {path: path.read_bytes() for path in tapes} == tapes
 
 
 def test_undo_without_a_fix_says_so(project: Project) -> None:

@@ -96,7 +96,9 @@ def test_only_staged_cassettes_are_looked_at(repository: Folder) -> None:
 
 
 def test_the_hooks_match_cassettes_by_their_folder() -> None:
-    for hook in yaml.safe_load(HOOKS.read_text()):
+    hooks = yaml.safe_load(HOOKS.read_text())
+    assert len({(hook["entry"], hook["files"]) for hook in hooks}) == 1
+    for hook in hooks:
         assert {"id", "name", "entry", "language"} <= hook.keys()
         fits = re.compile(hook["files"]).search
         assert all(fits(name) for name in ("tests/cassettes/a.json", "cassettes/x/b.yaml", "a/cassettes/c.har"))

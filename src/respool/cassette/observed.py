@@ -3,7 +3,7 @@
 A process that runs tests notes each cassette as it closes (microseconds), and writes one file at its end:
 
     .respool/observed/1767225600000000-4711.json
-      {"v": 1, "runs": [{"run": "...", "at": 1767225600000000, "root": "/work/project", "parts": 1, "opened": [
+      {"v": 1, "runs": [{"run": "...", "at": 1767225600000000, "root": "/work/project", "opened": [
         ["tests/test_a.py::test_one", "tests/cassettes/a.json", 3, [2], [1210, 1767225600000000000]], ...]}]}
 
 Readers join the files: of a test, the latest run counts, and the processes of one run (pytest-xdist) tell one story.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -68,33 +68,39 @@ def note(deck: Deck, by: str) -> None:
 
 
 class Session(NamedTuple):
-    """How a run of pytest went: the tests that `passed`, `whole` if it left none of its modules' tests out, `full` if it
-    left out none at all; `parts` are the processes that tell of it."""
+    """How a run of pytest went in this process: the tests that `passed`, `whole` if it ran every test of its modules,
+    `full` if it ran every test of the project."""
 
     root: Path
     run: str
     passed: frozenset[str]
     whole: bool
     full: bool
-    parts: int = 1
 
 
-def write(state: Path, session: Session, notes: Iterable[Note], at: int) -> None:
-    """Keep the notes of a run that has ended `at`, in the state folder (`.respool/`). Raises OSError."""
+def write(state: Callable[[], Path], session: Session, notes: Iterable[Note], at: int) -> None:
+    """Keep the notes of a run that has ended `at`, in the folder that `state` makes (`.respool/`). Raises OSError.
+
+    A run that opened nothing of the project leaves nothing behind.
+    """
     from respool import canonical
     from respool.files import private_folder, write_atomic
 
     stamps: dict[str, list[int]] = {}
-    below = os.path.join(session.root, "")
     rows = []
+    inside = os.path.join(session.root, "")
     for each in notes:
+        if not each.path.startswith(inside):
+            continue  # in a scratch folder: nothing of the project
         if each.path not in stamps:
             stamps[each.path] = list(stamp(each.path))
         test, shows = _meaning(each, session)
-        path = each.path.removeprefix(below) if each.path.startswith(below) else os.path.relpath(each.path, session.root)
+        path = each.path.removeprefix(inside)
         rows.append([test, path, each.interactions, list(each.unplayed) if shows else None, stamps[each.path]])
-    run = {"run": session.run, "at": at, "root": str(session.root), "parts": session.parts, "opened": rows}
-    folder = private_folder(state / FOLDER)
+    if not rows:
+        return
+    run = {"run": session.run, "at": at, "root": str(session.root), "opened": rows}
+    folder = private_folder(state() / FOLDER)
     write_atomic(folder / f"{at}-{os.getpid()}.json", canonical.encode({"v": 1, "runs": [run]}), durable=False)
     if len(os.listdir(folder)) > KEPT:
         _join(folder)
@@ -124,25 +130,21 @@ def read(state: Path, root: Path) -> Observed:
     """What was observed of the tests below `root`. A file that is not one of these is passed over: it shows nothing."""
     tests: dict[str, tuple[str, tuple[Opened, ...]]] = {}
     runs = [run for file in sorted((state / FOLDER).glob("*.json")) for run in _runs(file)]
-    parts: dict[str, int] = {}
-    for run in runs:
-        parts[run["run"]] = parts.get(run["run"], 0) + 1
     for run in sorted(runs, key=lambda each: int(each["at"])):
-        complete = parts[run["run"]] >= run["parts"]  # else a process of that run ended without a word
-        for test, opened in _by_test(run, root, complete).items():
+        for test, opened in _by_test(run, root).items():
             earlier = tests.get(test)
             joined = (*earlier[1], *opened) if earlier is not None and earlier[0] == run["run"] else tuple(opened)
             tests[test] = (run["run"], joined)
     return Observed({test: opened for test, (_, opened) in tests.items()})
 
 
-def _by_test(run: dict[str, Any], root: Path, complete: bool) -> dict[str, list[Opened]]:
+def _by_test(run: dict[str, Any], root: Path) -> dict[str, list[Opened]]:
     here = run["root"]
     found: dict[str, list[Opened]] = {}
     for test, cassette, interactions, unplayed, (size, changed) in run["opened"]:
         file, mark, rest = test.partition("::")
         name = file if not file or here == str(root) else Path(os.path.relpath(os.path.join(here, file), root)).as_posix()
-        left = frozenset(unplayed) if unplayed is not None and complete else None
+        left = None if unplayed is None else frozenset(unplayed)
         path = Path(os.path.normpath(os.path.join(here, cassette)))
         found.setdefault(f"{name}{mark}{rest}", []).append(Opened(path, interactions, left, (size, changed)))
     return found
@@ -161,7 +163,7 @@ def _runs(file: Path) -> list[dict[str, Any]]:
 
 
 def _formed(run: dict[str, Any]) -> bool:
-    if type(run["at"]) is not int or type(run["parts"]) is not int or {type(run["run"]), type(run["root"])} != {str}:
+    if type(run["at"]) is not int or {type(run["run"]), type(run["root"])} != {str}:
         return False
     for test, cassette, interactions, unplayed, (size, changed) in run["opened"]:
         numbers = (interactions, size, changed, *(() if unplayed is None else unplayed))

@@ -30,6 +30,7 @@ from respool.phrases import counted
 BACKUPS = "cassette-backups"
 MANIFEST = "manifest.json"
 _PATIENCE = 30.0
+_AT_ONCE = 100
 _ORDER = ("finish_swap", "clear_staging", "redact", "drop", "delete")
 
 
@@ -63,6 +64,17 @@ class Backup:
         data = {"v": 1, **{name: getattr(self, name) for name in names}}
         write_atomic(self.folder / MANIFEST, json.dumps(data, indent=1))
 
+    def keep(self, state: Path, paths: Iterable[Path]) -> None:
+        """Keep these files as they are now, also that one of them is not there. The caller holds their locks."""
+        for path in paths:
+            kept = f"{len(self.files)}/{path.name}" if path.is_file() else None
+            if kept is not None:
+                place = self.folder / kept
+                private_folder(place.parent)
+                placing.put(place, placing.taken(path))
+            self.files.append((_below(state, path), kept))
+        self.save()
+
     def move_aside(self, folder: Path) -> None:
         """Move a folder into this backup."""
         kept = private_folder(self.folder / "moved") / f"{len(self.moved)}-{folder.name}"
@@ -80,7 +92,7 @@ def plan(finding: Finding) -> str:
         "delete": "delete it, with its side files",
         "redact": "redact it again, with the rules of the project",
         "drop": f"take out {counted(len(fix.arguments.get('places', ())), 'interaction')}",
-        "clear_staging": "delete the folder",
+        "clear_staging": "move the folder into the backup",
         "finish_swap": "carry out what was begun",
     }[fix.name]
 
@@ -91,17 +103,37 @@ def fix(
     """Carry out the fixes, in an order in which none spoils another.
 
     First everything that they touch is kept in a backup, which `undo` brings back. A fix that fails is told, and stops
-    none of the others. Raises OSError if the backup cannot be made, CassetteBusy: then nothing was changed.
+    none of the others. Raises OSError if nothing can be kept: what is not kept is not changed.
     """
     todo = {_name(each.fix): each for each in findings if each.fix is not None}
     if not todo:
         return [], None
     chosen = sorted(todo.values(), key=lambda each: _ORDER.index(each.fix.name) if each.fix is not None else 0)
-    paths = sorted({Path(each.fix.arguments["path"]) for each in chosen if each.fix and "path" in each.fix.arguments})
-    with _held(paths) as libraries:
-        backup = take(state, paths, "fix", now)
-        repairs = _Repairs(libraries, redaction, backup)
-        return [repairs.one(finding) for finding in chosen], backup
+    backup = begun(state, "fix", now)
+    rest = [each for each in chosen if _path(each) is None]
+    done = [_Repairs({}, redaction, backup).one(finding) for finding in rest]
+    paths = sorted({path for each in chosen if (path := _path(each)) is not None})
+    for some in _batches(paths):
+        theirs = [each for each in chosen if _path(each) in some]
+        try:
+            with _held(some) as libraries:
+                backup.keep(state, some)
+                repairs = _Repairs(libraries, redaction, backup)
+                done += [repairs.one(finding) for finding in theirs]
+        except CassetteBusy as error:
+            done += [Fixed(each.code, each.subject, False, str(error)) for each in theirs]
+    return done, backup
+
+
+def _path(finding: Finding) -> Path | None:
+    """The cassette that a fix is about."""
+    path = finding.fix.arguments.get("path") if finding.fix is not None else None
+    return None if path is None else Path(path)
+
+
+def _batches(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    """As many at a time as may be locked at once: each lock is an open file."""
+    return (paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE))
 
 
 def _name(fix: Fix | None) -> str:
@@ -166,18 +198,13 @@ class _Repairs:
         return f"moved to {self._backup.folder}"
 
 
-def take(state: Path, paths: Sequence[Path], why: str, now: int) -> Backup:
-    """Keep these files as they are now; also that one of them is not there. The caller holds their locks. Raises OSError."""
+def begun(state: Path, why: str, now: int) -> Backup:
+    """A new backup that holds nothing yet. Raises OSError."""
     second = rfc3339(now)[:19].replace("-", "").replace(":", "") + "Z"
     number = 1
     while (folder := state / BACKUPS / f"{second}-{number}").exists():
         number += 1
     backup = Backup(private_folder(folder), now, why, [])
-    for count, path in enumerate(paths):
-        kept = f"{count}/{path.name}"
-        if path.is_file():
-            placing.put(private_folder(folder / str(count)) / path.name, placing.taken(path))
-        backup.files.append((_below(state, path), kept if path.is_file() else None))
     backup.save()
     return backup
 
@@ -209,21 +236,23 @@ def undo(state: Path, now: int) -> tuple[Backup, Backup]:
     last = next((each for each in backups(state) if not each.undone), None)
     if last is None:
         raise UsageError("there is nothing to undo", where=str(state / BACKUPS), why="no fix of cassettes was made here")
-    paths = [state.parent / name for name, _ in last.files]
-    with _held(paths):
-        aside = take(state, paths, "undo", now)
-        for path, (_, kept) in zip(paths, last.files, strict=True):
-            if kept is not None:
-                placing.put(path, placing.taken(last.folder / kept))
-            elif path.is_file():
-                placing.remove(path)
-        for now_at, was_at in last.moved:
-            source, target = Path(now_at), Path(was_at)
-            if source.exists() and not target.exists():
-                aside.moved.append([was_at, now_at])
-                aside.save()
-                private_folder(target.parent)
-                source.rename(target)
-        last.undone = True
-        last.save()
+    aside = begun(state, "undo", now)
+    kept = {state.parent / name: copy for name, copy in last.files}
+    for some in _batches(list(kept)):
+        with _held(some):
+            aside.keep(state, some)
+            for path in some:
+                if (copy := kept[path]) is not None:
+                    placing.put(path, placing.taken(last.folder / copy))
+                elif path.is_file():
+                    placing.remove(path)
+    for now_at, was_at in last.moved:
+        source, target = Path(now_at), Path(was_at)
+        if source.exists() and not target.exists():
+            aside.moved.append([was_at, now_at])
+            aside.save()
+            private_folder(target.parent)
+            source.rename(target)
+    last.undone = True
+    last.save()
     return last, aside

@@ -13,20 +13,25 @@ from respool.cassette.upkeep_pruning import Kept, kept, remove
 from respool.cassette.upkeep_settings import load_upkeep
 from respool.cli.cassettes_look import found_below
 from respool.cli.exits import Exit
-from respool.cli.options import FOR_MACHINES, option
+from respool.cli.options import FOR_MACHINES, option, together
 from respool.cli.shown import put_table, size_text
 from respool.cli.talk import instant, moment, put, put_json, say
 from respool.clock import MICROSECONDS, SYSTEM
 from respool.config import parse_duration
-from respool.errors import CassetteMissing
+from respool.errors import CassetteMissing, UsageError
 from respool.phrases import counted
+
+YES = together(
+    option("--yes", is_flag=True, help="Delete; without it, only say what would go."),
+    option("--dry-run", is_flag=True, help="Only say what would go, as without --yes."),
+)
 
 
 @click.command("delete")
 @click.argument("patterns", nargs=-1, required=True, metavar="PATTERN...")
-@option("--yes", is_flag=True, help="Delete; without it, only say what would go.")
+@YES
 @FOR_MACHINES
-def delete(patterns: tuple[str, ...], yes: bool, as_json: bool) -> int:
+def delete(patterns: tuple[str, ...], yes: bool, dry_run: bool, as_json: bool) -> int:
     """Delete the cassettes whose path from here, or name in its folder of cassettes, matches a glob PATTERN.
 
     Whole names only: test_a is not test_ab, and * stays inside one folder. Each is kept in .respool/previous/, from where
@@ -35,6 +40,7 @@ def delete(patterns: tuple[str, ...], yes: bool, as_json: bool) -> int:
       respool cassettes delete 'tests/cassettes/test_search/*.json' --yes
       respool cassettes delete 'test_search/test_one*'
     """
+    _one_of(yes, dry_run)
     chosen: list[Path] = []
     for pattern in patterns:
         found = [path for path in found_below(()) if any(_matches(name, pattern) for name in _names(path))]
@@ -51,6 +57,11 @@ def delete(patterns: tuple[str, ...], yes: bool, as_json: bool) -> int:
     elif not yes:
         say(f"nothing was deleted; {counted(len(chosen), 'cassette')} would be, with --yes")
     return int(Exit.DONE)
+
+
+def _one_of(yes: bool, dry_run: bool) -> None:
+    if yes and dry_run:
+        raise UsageError("--yes and --dry-run exclude each other")
 
 
 def _names(path: Path) -> Iterator[str]:
@@ -104,15 +115,16 @@ def restore(paths: tuple[Path, ...], dry_run: bool, as_json: bool) -> int:
 
 @click.command("prune")
 @option("--older", required=True, metavar="DUR", help='What has been kept for longer than this, such as "90d".')
-@option("--yes", is_flag=True, help="Delete; without it, only say what would go.")
+@YES
 @FOR_MACHINES
-def prune(older: str, yes: bool, as_json: bool) -> int:
+def prune(older: str, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Delete what was kept of replaced cassettes: previous versions, and the backups of `cassettes check --fix`.
 
     The cassettes themselves stay. What is deleted here cannot be brought back.
 
       respool cassettes prune --older 90d --yes
     """
+    _one_of(yes, dry_run)
     settings = load_upkeep()
     before = SYSTEM.now() - round(parse_duration(older, what="--older") * MICROSECONDS)
     found = kept(settings.root / ".respool", before)
