@@ -68,7 +68,8 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     },
     **{
         f"cassette/{name}.py": ("cli/test_cassettes_check.py", "a check is proven by what it finds on real cassettes")
-        for name in ("upkeep", "upkeep_age", "upkeep_fixes", "upkeep_remains", "upkeep_settings", "upstream", "baseline", "second_opinion")
+        for name in ("upkeep", "upkeep_age", "upkeep_fixes", "upkeep_remains", "upkeep_settings", "upstream", "baseline",
+                     "second_opinion")
     },
     **{
         f"cli/{name}.py": ("cli/test_cassettes_check.py", "a part of what the command prints")
