@@ -39,7 +39,10 @@ def test_what_the_document_says(server: Server) -> None:
 @pytest.mark.timeout(900)  # some 600 requests, on a machine that may do other things
 @pytest.mark.skipif(not TOOL.is_dir(), reason="schemathesis is not there: `make test` installs it")
 def test_fuzzed(tmp_path: Path) -> None:
-    with serving(project(tmp_path), "--workers", "4") as server:
+    folder = project(tmp_path)
+    file = folder / "pyproject.toml"  # only tasks whose payloads have a form: where anything goes, nothing can be wrong
+    file.write_text(file.read_text().replace(', "serving_tasks:anything"', "").replace('"serving_tasks:publish", ', ""))
+    with serving(folder, "--workers", "4") as server:
         document = server.get("/openapi.json")
         # That a key is used once more for other content is refused, which no schema can say; test_submissions.py does.
         del document["paths"]["/jobs"]["post"]["parameters"]
@@ -47,7 +50,7 @@ def test_fuzzed(tmp_path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-c", RUN, "run", "openapi.json", "--url", server.url,
              "--header", f"Authorization: Bearer {server.about['token']}", "--exclude-path", "/events",  # which never ends
-             "--phases", "coverage,fuzzing", "--max-examples", "5", "--seed", "1", "--no-color"],
+             "--phases", "coverage,fuzzing", "--max-examples", "8", "--seed", "1", "--no-color"],
             cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(TOOL)}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
