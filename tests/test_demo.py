@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from pages import copy_project
 
 # What makes a standard library of this size: fewer would mean that the demo shows next to nothing.
