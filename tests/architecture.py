@@ -20,9 +20,9 @@ FLOORS: dict[int, str] = {
     1: "cassette cassette/model cassette/matching cassette/keys cassette/urls cassette/bodies cassette/jsonpath "
     "cassette/redaction cassette/redaction_rules cassette/sensitive_names cassette/sensitive_positions "
     "cassette/secret_shapes cassette/secret_values cassette/known_values cassette/quick_look cassette/edits "
-    "cassette/json_text cassette/leaks cassette/leak_patterns cassette/nearest cassette/differences cassette/index cassette/deck "
-    "cassette/drift cassette/drift_json cassette/drift_text cassette/drift_report cassette/volatile cassette/cleaning "
-    "cassette/codings cassette/stored_frames cassette/body_forms cassette/json_places cassette/tape "
+    "cassette/json_text cassette/leaks cassette/leak_patterns cassette/nearest cassette/differences cassette/index "
+    "cassette/deck cassette/drift cassette/drift_json cassette/drift_text cassette/drift_report cassette/volatile "
+    "cassette/cleaning cassette/codings cassette/stored_frames cassette/body_forms cassette/json_places cassette/tape "
     "cassette/literal_paths cassette/test_files cassette/option_values "
     "batch batch/model batch/policy batch/declaration batch/settle batch/blocks "
     "batch/reconcile",
