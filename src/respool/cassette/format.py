@@ -71,8 +71,8 @@ class Written(NamedTuple):
 def read(data: bytes, where: str, side: Callable[[str], bytes] | None = None) -> Cassette:
     """The cassette that `data` holds. `where` names the file in messages; `side` reads a side file by its digest.
 
-    Raises CassetteUnreadable, with line and byte, for whatever is not a cassette of this or an older version. Bodies
-    that are stored as JSON get their bytes when they are asked for; all else is made sure of here.
+    Raises CassetteUnreadable, with line and byte, for whatever is not a cassette of this or an older version. In a large
+    one, bodies that are stored as JSON get their bytes when they are asked for; all else is made sure of here.
     """
     # What is read stays, so no collection would find anything, but each would walk through all that was read so far.
     pausing = len(data) > _LARGE and gc.isenabled()

@@ -16,6 +16,7 @@ from contract import deck_open, failures_on, no_network
 from server import EVENTS, LARGE, PIECES, TEXT, Server
 
 from respool.cassette.clients.http_response import Dechunking, PlayedResponse, chunked
+from respool.cassette.clients.pool_call import headers_made_by
 from respool.cassette.model import Cassette, Chunk, Interaction, Mode, Request, Response
 
 ONCE = urllib3.Retry(0)
@@ -49,6 +50,20 @@ def test_headers_are_kept_as_they_were_given(of: Any, plain: Server) -> None:
     with deck_open(mode=Mode.FILL) as deck, urllib3.PoolManager() as pools:
         assert pools.request("GET", plain.url + "/hello", headers=headers, retries=ONCE).status == 200
     assert deck.fresh[0].request.headers == tuple(headers.items())
+
+
+class _OfAnotherShape:
+    def __init__(self, pairs: Any) -> None:
+        self.pairs = list(pairs)
+
+
+def test_headers_of_an_answer_are_made_as_their_class_makes_them() -> None:
+    pairs = (("Set-Cookie", "a=1"), ("X-One", "1"), ("set-cookie", "b=2"))
+    class_ = urllib3.response.HTTPHeaderDict
+    made = headers_made_by(class_)(pairs)
+    assert (type(made), vars(made)) == (class_, vars(class_(pairs)))
+    assert headers_made_by(class_) is not class_, "this version of urllib3 keeps them in another way"
+    assert headers_made_by(_OfAnotherShape) is _OfAnotherShape
 
 
 def state(answer: Any) -> tuple[Any, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http.client import HTTPException, RemoteDisconnected
 from io import BytesIO
 from socket import gaierror
 from typing import Any, cast
 
 from respool.cassette.clients.failures import failure_of
+from respool.cassette.clients.layers import open_deck
 from respool.cassette.clients.patches import Method
 from respool.cassette.model import Failure, Headers, Request
 
@@ -19,8 +20,36 @@ TUNNEL = "respool_tunnel"
 
 _PORTS = {"http": 80, "https": 443}
 _KEPT = {"HTTPHeaderDict": "_container", "CaseInsensitiveDict": "_store"}
-"""Classes of headers (of urllib3, requests, niquests) whose items() goes over each name three times, which would cost as
-much as deciding about the request; and where they keep, for each name in lower case, (name, value, value, …)."""
+"""Classes of headers (of urllib3, requests, niquests), and where they keep, for each name in lower case, (name, value,
+value, …). Their own ways in and out go over each name three times, which costs more than deciding about the request."""
+
+
+def headers_made_by(class_: Any) -> Callable[[Headers], Any]:
+    """What makes headers of `class_`, an HTTPHeaderDict: by itself, unless it keeps them as all of them so far do."""
+    if vars(class_((("A", "1"), ("a", "2")))) != {"_container": {"a": ["A", "1", "2"]}}:
+        return cast("Callable[[Headers], Any]", class_)
+
+    def made(pairs: Headers) -> Any:
+        headers = class_()
+        kept = headers._container
+        for name, value in pairs:
+            kept.setdefault(name.lower(), [name]).append(value)
+        return headers
+
+    return made
+
+
+def postponed(original: Method) -> Method:
+    """A _prepare_proxy(pool, conn) that opens no tunnel under a deck: who sends a request calls what it leaves at TUNNEL."""
+
+    def _prepare_proxy(pool: Any, conn: Any) -> None:
+        if open_deck() is None:
+            vars(conn).pop(TUNNEL, None)
+            original(pool, conn)
+        else:
+            setattr(conn, TUNNEL, original)
+
+    return _prepare_proxy
 
 
 class PoolCall:

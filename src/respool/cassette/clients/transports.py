@@ -198,29 +198,41 @@ class _Played:
         """There is nothing to close."""
 
 
-class _Teed:
-    """A real body, read along with."""
+class _ReadAlong:
+    """A real body whose pieces `tee` sees; entered while they are read, it knows how that ended."""
 
     def __init__(self, stream: Any, tee: Tee, family: Family) -> None:
         self._stream = stream
-        self._pieces = iter(stream)
         self._tee = tee
         self._family = family
 
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self._tee.end()
+        elif isinstance(error, Exception):
+            self._tee.fail(self._family.failure(error))
+        elif not isinstance(error, GeneratorExit):  # the application went away from its loop; a close will come
+            self._tee.cut()
+
+    def _unless_of_the_network(self, error: Exception) -> None:
+        """Raise what is no failure of the network; such a one is none here: nobody asked for the rest."""
+        if self._family.failure(error) is None:
+            raise error
+
+
+class _Teed(_ReadAlong):
+    def __init__(self, stream: Any, tee: Tee, family: Family) -> None:
+        super().__init__(stream, tee, family)
+        self._pieces = iter(stream)
+
     def __iter__(self) -> Iterator[bytes]:
-        try:
+        with self:
             for piece in self._pieces:
                 self._tee.feed(piece)
                 yield piece
-        except Exception as error:
-            self._tee.fail(self._family.failure(error))
-            raise
-        except GeneratorExit:  # the application went away from its loop; `close` will come
-            raise
-        except BaseException:
-            self._tee.cut()
-            raise
-        self._tee.end()
 
     def close(self) -> None:
         try:
@@ -228,36 +240,22 @@ class _Teed:
                 for _ in self:
                     pass
         except Exception as error:
-            if self._family.failure(error) is None:
-                raise  # a failure of the network is none here: nobody asked for the rest, and the tee has counted it
+            self._unless_of_the_network(error)
         finally:
             self._tee.close()
             self._stream.close()
 
 
-class _TeedAsync:
-    """The same for a body that is awaited."""
-
+class _TeedAsync(_ReadAlong):
     def __init__(self, stream: Any, tee: Tee, family: Family) -> None:
-        self._stream = stream
+        super().__init__(stream, tee, family)
         self._pieces = aiter(stream)
-        self._tee = tee
-        self._family = family
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
+        with self:
             async for piece in self._pieces:
                 self._tee.feed(piece)
                 yield piece
-        except Exception as error:
-            self._tee.fail(self._family.failure(error))
-            raise
-        except GeneratorExit:  # the application went away from its loop; `close` will come
-            raise
-        except BaseException:
-            self._tee.cut()
-            raise
-        self._tee.end()
 
     async def aclose(self) -> None:
         try:
@@ -265,8 +263,7 @@ class _TeedAsync:
                 async for _ in self:
                     pass
         except Exception as error:
-            if self._family.failure(error) is None:
-                raise  # as above
+            self._unless_of_the_network(error)
         finally:
             self._tee.close()
             await self._stream.aclose()

@@ -7,6 +7,7 @@ own. A tunnel through a proxy, which urllib3 opens before, is postponed until a 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from inspect import signature
@@ -17,8 +18,8 @@ from respool.cassette.clients.driving import Tee, drive
 from respool.cassette.clients.http_response import PlayedResponse, head_of, read_along
 from respool.cassette.clients.layers import open_deck, recorded_above
 from respool.cassette.clients.patches import Method, replace
-from respool.cassette.clients.pool_call import TUNNEL, PoolCall
-from respool.cassette.model import Failure, Response
+from respool.cassette.clients.pool_call import TUNNEL, PoolCall, headers_made_by, postponed
+from respool.cassette.model import Failure, Headers, Response
 
 __tracebackhide__ = True  # a miss is shown where the application made the request
 
@@ -37,7 +38,7 @@ def patch(module: ModuleType) -> None:
     told = "version_string" in signature(answers.HTTPResponse.__init__).parameters
     # Not the answer's own version: urllib3 tells the one that its connections speak.
     version_text = {"version_string": "HTTP/1.1"} if told else {}
-    client = _Client(errors, answers.HTTPResponse, answers.HTTPHeaderDict, version_text, version_2)
+    client = _Client(errors, answers.HTTPResponse, headers_made_by(answers.HTTPHeaderDict), version_text, version_2)
 
     def make_request(original: Method) -> Method:
         def _make_request(pool: Any, conn: Any, method: str, url: str, **options: Any) -> Any:
@@ -49,18 +50,8 @@ def patch(module: ModuleType) -> None:
 
         return _make_request
 
-    def prepare_proxy(original: Method) -> Method:
-        def _prepare_proxy(pool: Any, conn: Any) -> None:
-            if open_deck() is None:
-                vars(conn).pop(TUNNEL, None)
-                original(pool, conn)
-            else:
-                setattr(conn, TUNNEL, original)
-
-        return _prepare_proxy
-
     replace(module.HTTPConnectionPool, "_make_request", make_request)
-    replace(module.HTTPSConnectionPool, "_prepare_proxy", prepare_proxy)
+    replace(module.HTTPSConnectionPool, "_prepare_proxy", postponed)
 
 
 class _Client(NamedTuple):
@@ -68,7 +59,7 @@ class _Client(NamedTuple):
 
     errors: Any  # the module
     response: Any  # its class
-    headers: Any  # its class
+    headers: Callable[[Headers], Any]  # makes the headers of an answer
     version_text: dict[str, str]  # what is given to `response` if it takes it
     version_2: bool  # 1.26 wraps an answer of http.client by itself, above our hook
 

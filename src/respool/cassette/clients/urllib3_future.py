@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from respool.cassette.clients.driving import Tee, drive, drive_async, wire
 from respool.cassette.clients.layers import open_deck, recorded_above
 from respool.cassette.clients.patches import Method, replace
-from respool.cassette.clients.pool_call import TUNNEL, PoolCall
+from respool.cassette.clients.pool_call import TUNNEL, PoolCall, postponed
 from respool.cassette.codings import with_length
 from respool.cassette.model import Failure, Response, header
 
@@ -40,7 +40,7 @@ def patch(module: ModuleType) -> None:
     headers = sys.modules[f"{package}._collections"].HTTPHeaderDict
     client = _Client(errors, answers, low, headers, backend)
     replace(getattr(pools, names[0]), "_make_request", _deciding_async(client) if asynchronous else _deciding(client))
-    replace(getattr(pools, names[1]), "_prepare_proxy", _postponing_async if asynchronous else _postponing)
+    replace(getattr(pools, names[1]), "_prepare_proxy", _postponed_async if asynchronous else postponed)
 
 
 class _Client(NamedTuple):
@@ -96,18 +96,7 @@ def _deciding_async(client: _Client) -> Callable[[Method], Method]:
     return make_request
 
 
-def _postponing(original: Method) -> Method:
-    def _prepare_proxy(pool: Any, conn: Any) -> None:
-        if open_deck() is None:
-            vars(conn).pop(TUNNEL, None)
-            original(pool, conn)
-        else:
-            setattr(conn, TUNNEL, original)
-
-    return _prepare_proxy
-
-
-def _postponing_async(original: Method) -> Method:
+def _postponed_async(original: Method) -> Method:
     async def _prepare_proxy(pool: Any, conn: Any) -> None:
         if open_deck() is None:
             vars(conn).pop(TUNNEL, None)
