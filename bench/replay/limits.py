@@ -1,12 +1,14 @@
 """The limit: each client answered on the lowest hook that it has, from a dictionary, with no check of anything.
 
-aiohttp's is a client middleware, the lowest place that leaves it its redirects and its cookies.
+Each keeps what its client keeps by itself: aiohttp's is a client middleware, the lowest place that leaves it its
+redirects and its cookies; urllib3's answer comes with the message of its original, where requests looks for cookies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPMessage
 from io import BytesIO
 from typing import Any
 from unittest import mock
@@ -25,16 +27,28 @@ def _pools(entries: list[Entry], session: Any) -> Any:
     from urllib3 import HTTPResponse
     from urllib3.connectionpool import HTTPConnectionPool
 
-    found = {("GET", each.url): each for each in entries}
+    found = {("GET", each.url): (each, _Original(each.headers)) for each in entries}
 
     def answer(pool: Any, conn: Any, method: str, url: str, **options: Any) -> Any:
-        each = found[method, f"{pool.scheme}://{pool.host}{url}"]
+        each, original = found[method, f"{pool.scheme}://{pool.host}{url}"]
         return HTTPResponse(
-            BytesIO(each.body), each.headers, 200, 11, reason="OK",
+            BytesIO(each.body), each.headers, 200, 11, reason="OK", original_response=original,
             preload_content=options.get("preload_content", True), request_method=method,
         )  # fmt: skip
 
     return mock.patch.object(HTTPConnectionPool, "_make_request", answer)
+
+
+class _Original:
+    """As much of an answer of http.client as urllib3 and requests ask for when its body was read from elsewhere."""
+
+    def __init__(self, headers: tuple[tuple[str, str], ...]) -> None:
+        self.msg = HTTPMessage()
+        for name, value in headers:
+            self.msg[name] = value
+
+    def isclosed(self) -> bool:
+        return True
 
 
 def _transports(name: str) -> Callable[[list[Entry], Any], Any]:
