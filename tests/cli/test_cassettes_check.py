@@ -296,6 +296,23 @@ def test_a_baseline_accepts_with_a_reason_until_a_day(project: Project) -> None:
     assert set(project.found(code=0)) == {"BASELINE_IDLE"}
 
 
+def test_on_a_terminal_a_baseline_asks_for_reason_and_day(project: Project) -> None:
+    import pexpect
+
+    project.tape("forgotten", said(1))
+    child = pexpect.spawn(PROGRAM, ["cassettes", "check", "--write-baseline"], cwd=str(project.path), encoding="utf-8",
+                          timeout=60)  # fmt: skip
+    child.expect("why is that accepted")
+    child.sendline("it moves next week")
+    child.expect("until which day")
+    child.sendline("2999-01-31")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    (entry,) = json.loads((project.path / "cassettes-baseline.json").read_text())["entries"]
+    assert (entry["reason"], entry["expires"]) == ("it moves next week", "2999-01-31")
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
