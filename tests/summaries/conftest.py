@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from quick_tasks import without_waits
 from real_clusters import functional
 
 from respool import Spool
-from respool.batch.declaration import Task
 from respool.batch.policy import Retry
 from respool.clusters.model import Clustering
 from respool.summaries.identity import Known
@@ -61,12 +61,6 @@ def small() -> Clustering:
     """Six real clusters."""
     whole = functional()
     return replace(whole, clusters=whole.clusters[10:16])
-
-
-def without_waits(task: Task) -> Task:
-    """The task with its budgets and without its waits."""
-    retry = replace(task.retry, base=0.0, spread=0.0)
-    return replace(task, retry=retry, then=tuple((without_waits(follow), on) for follow, on in task.then))
 
 
 class Summaries:
