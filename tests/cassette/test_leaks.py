@@ -59,7 +59,7 @@ def test_what_redaction_leaves_the_check_lets_pass(name: str) -> None:
             assert not check([Redaction(redaction.DEFAULT).interaction(each) for each in found]), (value, found)
 
 
-@pytest.mark.parametrize("value", ["ONE_OFF_SCOPE_TOKEN", "ghp_TEST_TOKEN", "Basic dGVzdHVzZXI6Z2hwX1RFU1RfVE9LRU4K", "testid"])
+@pytest.mark.parametrize("value", ["ONE_OFF_TOKEN", "ghp_TEST_TOKEN", "Basic dGVzdHVzZXI6Z2hwX1RFU1RfVE9LRU4K", "testid"])
 def test_what_authors_write_in_a_secrets_stead_is_none(value: str) -> None:
     """Found on public cassettes: a variable that nobody filled in, words, and the base64 of words."""
     assert not check(sent("https://a/", b"", ("Authorization", value)))

@@ -406,3 +406,31 @@ def test_the_command_that_records_can_be_pasted(project: pytest.Pytester, monkey
     run(project).stdout.fnmatch_lines(["*next:*pytest --cassettes=fill 'tests/test_it.py::test_one?a b?'*"])
     monkeypatch.chdir(project.path / "tests")
     run(project).stdout.fnmatch_lines(["*next:*pytest --cassettes=fill 'test_it.py::test_one?a b?'*"])
+
+
+def test_what_cannot_be_read_is_told_without_our_insides(project: pytest.Pytester, service: Service) -> None:
+    project.makepyfile(test_it=ONE)
+    path = project.path / "cassettes/test_it/test_one.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"format": 1, "interactions": [{"req')
+    for mode in ("replay", "fill", "rerecord"):
+        result = run(project, f"--cassettes={mode}")
+        assert result.parseoutcomes()["errors"] == 1
+        result.stdout.fnmatch_lines(["*CassetteUnreadable*", "*where:*test_one.json, line 1, byte *", "*why:*it is no JSON*"])
+        result.stdout.no_fnmatch_line("*def *")
+        assert path.read_text() == '{"format": 1, "interactions": [{"req'
+
+
+def test_notes_that_cannot_be_written_end_no_run(project: pytest.Pytester, service: Service) -> None:
+    """A read-only checkout, say; also where warnings are errors."""
+    project.makepyfile(test_it=ONE)
+    run(project, "--cassettes=fill").assert_outcomes(passed=1)
+    notes = project.path / ".respool/observed"
+    for each in notes.iterdir():
+        each.unlink()
+    notes.rmdir()
+    notes.write_text("in the way")
+    result = run(project, "-W", "error")
+    result.assert_outcomes(passed=1)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["respool: which test opened which cassette could not be kept: *"])

@@ -57,6 +57,7 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 _HEADER = {"writer": str, "at": int, "test": str, "matching": dict, "extra": dict}
 _LARGE = 1 << 18  # from here on, a load is faster while the cyclic garbage collector does not look for garbage in it
+__tracebackhide__ = True  # an error is shown where a cassette was asked for
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # half a character: only an escape lets one in, and no bytes let it out
 _UNSEEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 

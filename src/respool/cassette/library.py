@@ -22,6 +22,8 @@ from respool.errors import CassetteBusy, CassetteMissing, CassetteRefused, Usage
 if TYPE_CHECKING:
     from respool.files import FileLock
 
+__tracebackhide__ = True  # an error is shown where a cassette was asked for
+
 SUFFIXES = (".json", ".yaml", ".yml", ".har")
 Paths: TypeAlias = list[Path]  # "list" is a method below
 
@@ -280,7 +282,7 @@ def _written(path: Path) -> Iterator[None]:
             f"the cassette {str(path)!r} could not be written; the one on disk is as it was",
             where=error.filename or str(path), why=error.strerror or str(error),
             command="make room, or the folder writable, and record again",
-        ) from error  # fmt: skip
+        ) from None  # fmt: skip
 
 
 def _writer() -> str:

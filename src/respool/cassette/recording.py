@@ -20,6 +20,8 @@ from respool.cassette.option_values import complaint
 from respool.cassette.redaction import DEFAULT, Redaction, Rule
 from respool.errors import CassetteError, CassetteMissing, CassetteRefused, RequestNotRecorded, UsageError
 
+__tracebackhide__ = True  # an error is shown where a cassette was asked for
+
 P = ParamSpec("P")
 R = TypeVar("R")
 

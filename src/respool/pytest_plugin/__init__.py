@@ -16,6 +16,8 @@ import pytest
 from respool.errors import RequestNotRecorded
 from respool.pytest_plugin.stashed import DESELECTED, FAILURES, FIGURES, PASSED, RUNNING, TAPES
 
+__tracebackhide__ = True  # an error of a cassette is shown by what it says, not by how we came upon it
+
 if TYPE_CHECKING:
     from respool.cassette.deck import Deck
     from respool.pytest_plugin.tapes import Opener
@@ -129,8 +131,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if "respool.cassette.observed" in sys.modules:
         from respool.pytest_plugin.observing import write_down
 
-        if (trouble := write_down(session)) is not None:
-            session.config.issue_config_time_warning(pytest.PytestWarning(f"respool: {trouble}"), stacklevel=2)
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if (trouble := write_down(session)) is not None and reporter is not None:
+            reporter.ensure_newline()
+            reporter.write_line(f"respool: {trouble}", yellow=True)  # no warning: a filter may make errors of these
 
 
 @pytest.hookimpl(tryfirst=True)

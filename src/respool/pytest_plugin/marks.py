@@ -17,6 +17,8 @@ from respool.errors import UsageError
 from respool.pytest_plugin.settings import Settings, settings_of
 from respool.pytest_plugin.using import SCOPES, use
 
+__tracebackhide__ = True  # an error is shown where a cassette was asked for
+
 _OWN = (
     "mode", "scope", "match", "redact", "without", "allow_status", "keep_failures", "repeats", "unplayed",
     "block_network", "allowed_hosts",

@@ -21,6 +21,8 @@ from respool.pytest_plugin.parallel import distributed, serial_command
 from respool.pytest_plugin.settings import settings_of
 from respool.pytest_plugin.stashed import FAILURES, FIGURES, PASSED, TAPES
 
+__tracebackhide__ = True  # an error is shown where a cassette was asked for
+
 _ALLOW = "allow the host: @pytest.mark.cassette(allowed_hosts=[...]), or allowed_hosts in [tool.respool.cassettes]"
 
 
