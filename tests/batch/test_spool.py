@@ -7,14 +7,18 @@ import json
 import sqlite3
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from respool import Breaker, GiveUp, Limit, Retry, RetryLater, SkipItem, Spool, task
+from respool.batch.declaration import Batch
 from respool.batch.model import ItemState
+from respool.batch.store import reading
 from respool.batch.store.intake import Wishes
+from respool.batch.tasks import task_of
 from respool.errors import JobNotFound, SpoolBusy, UsageError
 
 QUICK = Retry(base=0.01, jitter=0)
@@ -424,3 +428,14 @@ def test_a_job_whose_submission_broke_off_does_not_run_even_if_it_is_named(spool
     assert spool.job("j").read().counts, "the first block came"
     report = spool.run(["j"])
     assert (calls, str(report.jobs[0].state())) == ([], "filling")
+
+
+def test_after_each_batch_of_starts_the_next_one_waits_whoever_has_ended(spool: Spool) -> None:
+    calls = Calls()
+    paced = replace(task_of(calls.task()), batch=Batch(2, 0.2))
+    job = spool.submit(paced, {key: key for key in "abcde"}, name="j")
+    job.run(workers=8)
+    started = sorted(attempt.started_at for item in job.items() for attempt in reading.attempts(spool.database(), item.id))
+    assert len(started) == 5
+    assert started[2] - started[1] >= 200_000
+    assert started[4] - started[3] >= 200_000

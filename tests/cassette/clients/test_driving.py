@@ -120,6 +120,22 @@ def test_an_exception_passes_through(asynchronous: bool, keep_failures: bool, er
 
 
 @BOTH
+def test_a_throttle_hears_of_a_failure_at_once(asynchronous: bool) -> None:
+    """Not when the exception, and with it what was decided, is collected: the slot of a limit hangs on it."""
+    told: list[int | None] = []
+
+    def throttle(request: Request, observed: Observed | None) -> float | None:
+        told.append(observed and observed.status)
+        return None
+
+    with deck_open(mode=Mode.FILL, throttle=throttle) as deck:
+        with pytest.raises(ConnectionError) as caught:
+            run(deck, ConnectionError("gone"), asynchronous=asynchronous)
+        assert caught.value.__traceback__ is not None
+        assert told == [None, 0]
+
+
+@BOTH
 def test_a_recorded_failure_is_raised(asynchronous: bool) -> None:
     tape = Cassette((Interaction(GET, Failure("closed", "gone")),))
     with deck_open(tape, Mode.REPLAY) as deck, pytest.raises(ConnectionError, match="gone"):
