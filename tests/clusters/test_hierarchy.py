@@ -9,7 +9,7 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import cdist
 
 from respool.clusters.axes import mca, pca
-from respool.clusters.hierarchy import chosen_number, cluster, consolidated, cut, silhouette
+from respool.clusters.hierarchy import chosen_number, cluster, cut, silhouette
 
 
 def points() -> np.ndarray:
@@ -20,19 +20,6 @@ def test_clusters_of_categories_are_those_of_hcpc() -> None:
     assert same_partition(cluster(points()), oracle()["mca"]["clusters"])
     assert same_partition(cluster(points(), 7), oracle()["mca"]["seven"])
     assert same_partition(cut(linkage(points(), "ward"), 7), oracle()["mca"]["plain"])
-
-
-def test_r_s_usual_k_means_ends_nearby() -> None:
-    """Hartigan and Wong's ends in another local optimum where there is little structure; neither is much better."""
-    ours, usual = cluster(points()), np.array(oracle()["mca"]["usual"])
-    best = sum(max(int(((ours == one) & (usual == other)).sum()) for other in set(usual)) for one in set(ours.tolist()))
-    assert best >= 0.95 * len(ours)
-    assert inertia(ours) == pytest.approx(inertia(usual), rel=0.005)
-
-
-def inertia(labels: np.ndarray) -> float:
-    groups = [points()[labels == label] for label in np.unique(labels)]
-    return float(sum(((group - group.mean(axis=0)) ** 2).sum() for group in groups))
 
 
 def test_clusters_of_numbers_are_those_of_hcpc() -> None:
@@ -59,12 +46,6 @@ def test_a_cut_has_as_many_clusters_as_asked_for() -> None:
     for k in (1, 2, 7, len(points())):
         assert len(set(cut(tree, k).tolist())) == k
     assert len(set(cut(linkage(np.zeros((6, 2)), "ward"), 3).tolist())) == 3  # ties all over
-
-
-def test_consolidation_leaves_nobody_nearer_to_another_centre() -> None:
-    labels = consolidated(points(), cut(linkage(points(), "ward"), 6))
-    centres = np.array([points()[labels == label].mean(axis=0) for label in np.unique(labels)])
-    assert np.array_equal(np.unique(labels)[cdist(points(), centres).argmin(axis=1)], labels)
 
 
 def test_the_silhouette_is_its_definition() -> None:

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import cdist
 
+from respool.clusters.kmeans import consolidated
 from respool.clusters.stability import Membership
 
 Floats = NDArray[np.float64]
 FEWEST, MOST = 3, 10  # clusters, where the data choose their number
-ROUNDS = 100
 _CHUNK = 1000  # rows whose distances to all others are in memory at once
 
 
@@ -44,18 +44,6 @@ def chosen_number(tree: Floats) -> int:
     if most <= FEWEST:
         return max(2, min(FEWEST, points - 1))
     return FEWEST + int(np.argmin(within[FEWEST - 1 : most] / within[FEWEST - 2 : most - 1]))
-
-
-def consolidated(points: Floats, labels: Membership) -> Membership:
-    """The clusters after k-means from their centres: no point is nearer to another centre than to its own."""
-    for _ in range(ROUNDS):
-        present = np.unique(labels)
-        centres = np.array([points[labels == label].mean(axis=0) for label in present])
-        nearest = present[cdist(points, centres, "sqeuclidean").argmin(axis=1)]
-        if np.array_equal(nearest, labels):
-            break
-        labels = nearest
-    return labels
 
 
 def silhouette(points: Floats, labels: Membership) -> float:

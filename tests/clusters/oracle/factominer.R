@@ -22,11 +22,9 @@ terms <- names(table)[4:23]
 categories <- as.data.frame(lapply(table[terms], factor), check.names = FALSE)
 rownames(categories) <- table$entity_id
 found <- MCA(categories, ncp = 5, graph = FALSE)
-# HCPC hands `algorithm` on to kmeans: Lloyd's is ours; `usual` is with R's default, Hartigan and Wong's.
-tree <- HCPC(found, nb.clust = -1, graph = FALSE, kk = Inf, order = FALSE, iter.max = 100, algorithm = "Lloyd")
-seven <- HCPC(found, nb.clust = 7, graph = FALSE, kk = Inf, order = FALSE, iter.max = 100, algorithm = "Lloyd")
+tree <- HCPC(found, nb.clust = -1, graph = FALSE, kk = Inf, order = FALSE)
+seven <- HCPC(found, nb.clust = 7, graph = FALSE, kk = Inf, order = FALSE)
 plain <- HCPC(found, nb.clust = 7, graph = FALSE, kk = Inf, order = FALSE, consol = FALSE)
-usual <- HCPC(found, nb.clust = -1, graph = FALSE, kk = Inf, order = FALSE)
 within <- tree$call$t$within
 
 # Numbers: four columns that follow from the row's number alone, so that both sides can make them.
@@ -41,7 +39,7 @@ write_json(list(
   made_by = paste("FactoMineR", packageVersion("FactoMineR"), R.version.string),
   mca = list(ids = table$entity_id, terms = terms, eigenvalues = found$eig[, 1], coordinates = found$ind$coord,
              within = within[1:10], clusters = by_row(tree, rownames(categories)), seven = by_row(seven, rownames(categories)),
-             plain = by_row(plain, rownames(categories)), usual = by_row(usual, rownames(categories)),
+             plain = by_row(plain, rownames(categories)),
              described = described(tree$desc.var$category)),
   pca = list(eigenvalues = principal$eig[, 1], coordinates = principal$ind$coord, clusters = by_row(grown, rownames(numbers)),
              described = described(grown$desc.var$quanti))
