@@ -49,5 +49,5 @@ def test_what_no_json_can_say_is_damage(value: dict[str, object]) -> None:
 
 
 def test_a_form_is_kept_as_the_pairs_that_aiohttp_was_given() -> None:
-    assert shapes.content([["page", "a b"], ["listed", False], ["n", 2]], ()) == (b"page=a+b&listed=False&n=2", True)
+    assert shapes.content([["page", "a b"], ["listed", False], ["n", None]], ()) == (b"page=a+b&listed=False&n=None", True)
     assert shapes.content(["one ", b"two"], ()) == (b"one two", False)

@@ -122,7 +122,7 @@ def _is_field(value: Any) -> bool:
     """A pair of a form, as vcrpy keeps what aiohttp was given."""
     if not isinstance(value, (list, tuple)) or len(value) != 2 or not isinstance(value[0], str):
         return False
-    return isinstance(value[1], (str, int, float)) and not _SURROGATE.search(f"{value[0]}{value[1]}")
+    return isinstance(value[1], (str, int, float, type(None))) and not _SURROGATE.search(f"{value[0]}{value[1]}")
 
 
 def _kept(value: dict[str, Any], path: Path, disk: Disk | None) -> tuple[bytes, bool]:
