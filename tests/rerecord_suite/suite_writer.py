@@ -26,7 +26,7 @@ import os
 BASE = "{base}"
 KEY = {{"X-Api-Key": os.environ.get("GENES_KEY", "no-key-at-all")}}
 GENES = {genes!r}
-GIVE_UP = 8.0
+GIVE_UP = float(os.environ.get("GENES_GIVE_UP", "8"))
 
 
 def address(test, number, count):
