@@ -49,6 +49,9 @@ class Service(ThreadingHTTPServer):
         self.gate = threading.Event()
         self.gate.set()
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed has closed its connection: no news."""
+
     def paths(self) -> list[str]:
         return [arrival.path for arrival in self.log]
 

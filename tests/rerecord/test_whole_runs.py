@@ -133,6 +133,27 @@ def test_killed_at_any_point_the_same_command_goes_on(project: Project, service:
     assert [(job["name"], job["state"]) for job in jobs] == [("rerecord --all", "done")]
 
 
+def test_what_ctrl_c_left_is_a_job_like_any_other(project: Project, service: Service) -> None:
+    project.plain("test_0")
+    project.plain("test_1", "/held/1")
+    service.broken.add("ok/test_0")
+    service.gate.clear()
+    process = project.start("rerecord", "--all", "--workers", "1", "--grace", "0")
+    assert process.stderr is not None
+    with process.stderr:
+        until(lambda: service.asked["/held/1"])
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert "the same command again goes on where it stopped" in process.stderr.read()
+    assert project.kinds("1")["tests/test_1.py"] == ("pending", None)
+    service.broken.clear()
+    service.gate.set()
+    project.run("jobs", "retry", "1", code=0)
+    project.run("run", code=0)
+    assert {state for state, _ in project.kinds("1").values()} == {"done"}
+    assert set(map(tuple, project.versions().values())) == {(1,)}
+
+
 def test_a_wrong_key_stops_everything_after_a_handful_of_calls(project: Project, service: Service) -> None:
     for number in range(5):
         project.test(f"test_{number}", f"""
