@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 from program import PROGRAM
@@ -75,18 +77,20 @@ def test_a_live_runner_gets_the_submissions(tmp_path: Path) -> None:
 
 def test_jobs_of_the_command_line_are_run_too(tmp_path: Path) -> None:
     folder = project(tmp_path)
-    (folder / "items.jsonl").write_text('{"id": "a", "name": "A"}\n')
     from_here = "from respool import Spool\nSpool().submit('serving_tasks:describe', {'a': {'name': 'A'}})"
     with serving(folder) as server:
-        subprocess.run(["python", "-c", "pass"], check=True)
         subprocess.run([str(Path(PROGRAM).parent / "python"), "-c", from_here], cwd=folder, check=True)
         until(lambda: server.get("/jobs")["jobs"] and server.state(1) == "done")
 
 
-def test_a_paused_job_waits_for_somebody(tmp_path: Path) -> None:
-    folder = project(tmp_path)
-    tasks = folder / "serving_tasks.py"
-    tasks.write_text(tasks.read_text() + '''
+def more(folder: Path, task: str, name: str) -> None:
+    """Give the project one more task that may be submitted."""
+    tasks, config = folder / "serving_tasks.py", folder / "pyproject.toml"
+    tasks.write_text(tasks.read_text() + task)
+    config.write_text(config.read_text().replace("tasks = [", f'tasks = ["serving_tasks:{name}", '))
+
+
+LOCKED = '''
 @task(mode="thread", retry=Retry(attempts=1), cache=False)
 def locked(n):
     with open(HERE / "calls", "a") as file:
@@ -96,9 +100,12 @@ def locked(n):
         error.status_code = 401
         raise error
     return n
-''')  # fmt: skip
-    config = folder / "pyproject.toml"
-    config.write_text(config.read_text().replace('"serving_tasks:square"', '"serving_tasks:square", "serving_tasks:locked"'))
+'''
+
+
+def test_a_paused_job_waits_for_somebody(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    more(folder, LOCKED, "locked")
     with serving(folder) as server:
         job = server.submit("locked", {f"l{n}": n for n in range(9)}).json()["id"]
         server.ended(job, "paused")
@@ -109,6 +116,51 @@ def locked(n):
         assert len(server.calls) == tried  # the runs for others do not spend its tries
         server.let("key")
         assert server.client.post(f"/jobs/{job}/resume").status_code == 202
+        server.ended(job)
+
+
+THROTTLED = '''
+@task(mode="thread", max_pause=0.5, cache=False)
+def throttled(n):
+    with open(HERE / "calls", "a") as file:
+        file.write(f"throttled{n}\\n")
+    if not (HERE / f"asked{n}").exists():
+        (HERE / f"asked{n}").touch()
+        error = RuntimeError("429 Too Many Requests")
+        error.status_code, error.retry_after = 429, 1.5
+        raise error
+    return n
+'''
+
+
+def test_a_job_goes_on_when_the_time_has_come_that_the_service_named(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    more(folder, THROTTLED, "throttled")
+    with serving(folder, "--workers", "2") as server:
+        alone = server.submit("throttled", {"t": 1}).json()["id"]
+        server.ended(alone)
+        assert server.calls == ["throttled1", "throttled1"]
+        lasting = server.submit("describe", {"last": {"name": "last", "wait_for": "end"}}).json()["id"]
+        beside = server.submit("throttled", {"t": 2}).json()["id"]
+        server.ended(beside)  # also during a run that is kept going by another job
+        assert server.state(lasting) == "running"
+        events = [event["type"] for event in json.loads(subprocess.check_output(
+            [PROGRAM, "jobs", "events", str(beside), "--json"], cwd=folder, text=True))["events"]]  # fmt: skip
+        assert events.count("job_paused") == events.count("job_resumed") == 1
+        server.let("end")
+
+
+def test_a_foreign_writer_holds_nobody_up(tmp_path: Path) -> None:
+    with serving(project(tmp_path)) as server:
+        done = server.submit("square", {"n": 1}).json()["id"]
+        server.ended(done)
+        with closing(sqlite3.connect(tmp_path / ".respool" / "spool.db", isolation_level=None)) as foreign:
+            foreign.execute("BEGIN IMMEDIATE")
+            refused = server.submit("square", {"n": 2})
+            assert refused.status_code == 503
+            assert int(refused.headers["retry-after"]) > 0
+            assert server.state(done) == "done"
+        job = until(lambda: server.submit("square", {"n": 2}).json().get("id"))
         server.ended(job)
 
 

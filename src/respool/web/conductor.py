@@ -7,6 +7,7 @@ Between two runs the spool is free: `respool run` may take it, and is then the l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from respool.batch.report import RunReport
@@ -39,6 +40,8 @@ class Conductor:
         self._listen, self._clock = listen, clock
         self._stopped: int | None = None
         self._wake = asyncio.Event()
+        self._trouble: str | None = None
+        self._asked = 0.0
         self.view: Snapshot | None = None
 
     @property
@@ -50,7 +53,7 @@ class Conductor:
     def trouble(self) -> str | None:
         """What keeps the run from going on, or that it is being stopped."""
         if self.view is None:
-            return None
+            return self._trouble
         if self.view.draining:
             return "the server is being stopped: running items may finish"
         return self.view.trouble
@@ -61,16 +64,22 @@ class Conductor:
         self._wake.set()
 
     async def conduct(self) -> int:
-        """Run what falls due until a signal ends it; the signal's number."""
+        """Run what falls due until a signal ends it; the signal's number. Raises UsageError for a cluster that is none."""
         while self._stopped is None:
             rest = LOOK
-            if self._ask():
-                report = await self._run()
-                self._listen()
-                if report is None:
-                    rest = REST
-                elif report.signal is not None:
-                    return report.signal
+            try:
+                if self._ask():
+                    report = await self._run()
+                    if report.signal is not None:
+                        return report.signal
+                self._trouble = None
+            except SpoolBusy:
+                pass  # somebody was faster: it is theirs to run
+            except UsageError:
+                raise
+            except RespoolError as error:
+                rest = REST
+                self._tell(error)
             await self._rest(rest)
         return self._stopped
 
@@ -78,30 +87,41 @@ class Conductor:
         """Ask for a run of every due job, if nobody holds the spool; whether there is something to be run."""
         if self._engine.runner_alive():
             return False
-        now = self._clock.now()
-        due = [row[0] for row in self._desk.all("jobs_due", now)]
-        if due:
-            with self._desk.write():
-                for job in due:
-                    self._desk.insert("insert_request", now, "run", job, "{}", now)
-        return bool(due) or bool((self._desk.one("any_request") or (0,))[0])
+        due = self._ask_for("jobs_due")
+        return due or bool((self._desk.one("any_request") or (0,))[0])
 
-    async def _run(self) -> RunReport | None:
-        """One run of what was asked for, and of all that is asked for until it ends; None if it could not be."""
+    def _ask_for(self, query: str) -> bool:
+        """Leave a request to run each job that a query finds at this moment; whether there is any."""
+        now = self._clock.now()
+        jobs = [row[0] for row in self._desk.all(query, now)]
+        if jobs:
+            with self._desk.write():
+                for job in jobs:
+                    self._desk.insert("insert_request", now, "run", job, "{}", now)
+        return bool(jobs)
+
+    async def _run(self) -> RunReport:
+        """One run of what was asked for, and of all that is asked for until it ends."""
         try:
             return await self._engine.run_async([], workers=self._workers, grace=self._grace, watcher=self._saw)
-        except SpoolBusy:
-            return None
-        except UsageError:
-            raise
-        except RespoolError as error:
-            self._told(f"respool: {error}")
-            return None
         finally:
             self.view = None
+            self._listen()
 
     def _saw(self, view: Snapshot) -> None:
+        """Called several times a second during a run, which may last: what pauses in it has a time of its own to go on."""
         self.view = view
+        now = self._clock.monotonic()
+        if now - self._asked >= LOOK:
+            self._asked = now
+            with contextlib.suppress(RespoolError):  # the run itself says what keeps the store from being written
+                self._ask_for("jobs_to_resume")
+
+    def _tell(self, error: RespoolError) -> None:
+        """Say what keeps the work from going on, once for as long as it lasts."""
+        if self._trouble != error.what:
+            self._told(f"respool: {error}")
+        self._trouble = error.what
 
     async def _rest(self, seconds: float) -> None:
         """Wait for a change in the spool, for `seconds` at most, or for the end."""

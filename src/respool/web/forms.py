@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from respool.batch.model import ItemState, JobState, Kind
+from respool.batch.model import JobState, Kind
 
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 ItemStateText = Literal["pending", "running", "interrupted", "done", "cached", "skipped", "failed", "cancelled"]
@@ -185,7 +185,3 @@ class Health(BaseModel):
 
     status: Literal["ok", "degraded"]
     runner: Literal["here", "elsewhere", "idle"]
-
-
-StateFilter = JobState
-ItemFilter = ItemState

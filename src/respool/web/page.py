@@ -37,7 +37,8 @@ def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader("respool.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )  # fmt: skip
-    made.filters |= {"moment": local_time, "instant": instant, "duration": duration, "pretty": pretty, "line": line, "title_of": title_of}
+    made.filters |= {"moment": local_time, "instant": instant, "duration": duration}
+    made.filters |= {"pretty": pretty, "line": line, "title_of": title_of}
     made.globals |= {"bar": bar, "counted": counted, "MICROSECONDS": MICROSECONDS, "address": address}
     return made
 

@@ -28,6 +28,7 @@ from respool.web.settings import ServeSettings
 from respool.web.submissions import Submissions
 
 LINGER = 3  # seconds that answers under way get at the end
+HURRY = 0.5  # seconds that a foreign writer may hold up a request, and with it the loop
 
 Told = Callable[[str], None]
 
@@ -81,7 +82,7 @@ async def serve(
     """
     tasks = RegisteredTasks(serving.settings.tasks, serving.settings.folder)
     with contextlib.ExitStack() as open_spools:
-        desk = open_spools.enter_context(Spool(serving.spool, patience=serving.patience))
+        desk = open_spools.enter_context(Spool(serving.spool, patience=HURRY))
         desk.database()
         engine = open_spools.enter_context(Spool(serving.spool, patience=serving.patience, told=told))
         reader = open_spools.enter_context(Database.open(desk.places, read_only=True))

@@ -875,6 +875,10 @@ WHERE (j.sealed_at IS NOT NULL OR j.parent_id IS NOT NULL) AND j.skipped_reason 
        OR EXISTS (SELECT 1 FROM items i WHERE i.job_id = j.id AND i.state = 'pending'))
 ORDER BY j.id;
 
+-- name: jobs_to_resume
+-- What stood still, and whose time has come.
+SELECT id FROM jobs WHERE paused_at IS NOT NULL AND resume_at <= ? AND cancelled_at IS NULL AND skipped_reason IS NULL;
+
 -- name: any_request
 SELECT EXISTS (SELECT 1 FROM requests WHERE done_at IS NULL AND ready_at IS NOT NULL);
 
