@@ -79,7 +79,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="rounds of all contestants (default 3; quick: 1)")
     parser.add_argument(
         "--only", metavar="NAME", default="",
-        help="contestants and measurements whose name holds NAME; clusters, summaries, rerecord, replay: that bench; replay_NAME: parts",
+        help="what has NAME in its name; clusters, summaries, rerecord, replay: that bench; replay_NAME: parts of it",
     )  # fmt: skip
     parser.add_argument("--workers", type=int, default=4, help="workers of every contestant (default 4)")
     options = parser.parse_args()
