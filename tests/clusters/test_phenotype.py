@@ -110,7 +110,7 @@ def test_small_clusters_are_dropped_and_counted(tmp_path: Path) -> None:
 
 @cache
 def real() -> Clustering:
-    options = TableOptions(names="disease_name", resamples=5)
+    options = TableOptions(names="disease_name")
     return cluster_table(read_table(DATA / "hpo_ndd_entities_matrix.csv.gz", options), options)
 
 
