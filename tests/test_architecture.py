@@ -86,8 +86,8 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     **{
         f"compat/vcr/{name}.py": ("compat/test_vcr.py", "vcrpy's surface is tested as its users use it")
         for name in (
-            "cassette", "config", "context", "errors", "filters", "matchers", "persisters/filesystem", "record_mode", "request",
-            "responses", "serialize", "serializers/jsonserializer", "serializers/yamlserializer", "unittest",
+            "cassette", "config", "context", "errors", "filters", "matchers", "persisters/filesystem", "record_mode",
+            "request", "responses", "serialize", "serializers/jsonserializer", "serializers/yamlserializer", "unittest",
         )
     },
     **{
