@@ -147,7 +147,7 @@ def _figures(evidence: Evidence, cited: Iterable[ShownTerm | ShownFeature], part
     """The numbers that a sentence may hold which cites these: their own, and the cluster's."""
     figures = Figures()
     figures.count(evidence.size, len(evidence.members), evidence.hidden_members)
-    figures.pair(len(evidence.members), evidence.size)
+    figures.pair(len(evidence.members), evidence.size, percent=False)
     figures.alpha = evidence.alpha
     if evidence.stability is not None:
         figures.other(evidence.stability)

@@ -20,6 +20,8 @@ _FOLD = re.compile(r"\b(?:fold(?: enrichment)?)\s*(?:=|of|is)?\s*$|^(?:-|\s)fold
 _V = re.compile(r"\bv-?test\s*(?:=|of|is)?\s*$|\bv\s*=\s*$", re.IGNORECASE)
 _COUNTED = re.compile(r"^\s+(?:\w+\s+)?(?:genes|members|entities|patients|proteins|terms|themes|features)\b")
 _IN_BRACKETS = re.compile(r"^[^.;()]{0,30}\(\s*$")
+_INSIDE = re.compile(r"^\s?(?:%|per cent|percent)?\s+(?:of|in|within)\s+(?:the|this)\s+cluster\b")
+_OVERALL = re.compile(r"^\s?(?:%|per cent|percent)?\s+(?:overall|of all|in all|in the whole)\b")
 _PERCENT = re.compile(r"^\s?(?:%|per cent\b|percent\b)")
 
 
@@ -34,16 +36,18 @@ class Figures:
         self.folds: set[float] = set()
         self.tests: set[float] = set()
         self.percents: set[float] = set()
+        self.inside: set[float] = set()  # shares and means in the cluster
+        self.overall: set[float] = set()
         self.others: set[float] = set()
 
     def count(self, *numbers: int) -> None:
         """Numbers of things."""
         self.counts.update(numbers)
 
-    def pair(self, part: int, whole: int) -> None:
+    def pair(self, part: int, whole: int, *, percent: bool = True) -> None:
         """So many of so many, which is also a percentage."""
         self.pairs.add((part, whole))
-        if whole:
+        if whole and percent:
             self.percents.add(100.0 * part / whole)
 
     def other(self, number: float) -> None:
@@ -68,6 +72,8 @@ class Figures:
     def feature(self, in_cluster: float, overall: float, v_test: float, *, share: bool) -> None:
         """What is shown of a feature of a table."""
         (self.percents if share else self.others).update((in_cluster, overall))
+        self.inside.add(in_cluster)
+        self.overall.add(overall)
         self.tests.add(v_test)
 
     def all(self) -> set[float]:
@@ -129,6 +135,9 @@ def _sort(one: _Said, figures: Figures) -> tuple[str, set[float], bool]:
         return "fold", figures.folds, False
     if _V.search(one.before):
         return "v-test", figures.tests, False
+    for words, allowed in ((_INSIDE, figures.inside), (_OVERALL, figures.overall)):
+        if allowed and words.search(one.behind):
+            return "share of it", allowed, False
     if _PERCENT.search(one.behind):
         return "percentage", figures.percents | figures.others, False
     if _COUNTED.search(one.behind):
