@@ -40,6 +40,8 @@ def full(text: str, what: str) -> str:
 @given(TEXTS)
 @example('{"a": "x?token=y"}')
 @example(":api_key=:")
+@example("token%3F=:")
+@example("%74oken=:")
 @example("ya29.aB3dE5gH1jK2mN4aB3dE5")
 @example('{"code":"aB3dE5gH1jK2mN4aB3"}')
 def test_harmless_means_untouched(text: str) -> None:

@@ -10,6 +10,7 @@ import re
 from respool.cassette.sensitive_names import STEMS, Grade, grade
 
 _PARAMETER = re.compile(rb'(?<![^&?#\s"=<>])([^&?#\s"=<>]+)=')
+_ENCODED = re.compile(rb'%[0-9A-Fa-f]{2}[^&?#\s"=<>]*=')  # in the name of a parameter, which must be decoded first
 _ELEMENT = re.compile(rb"<([A-Za-z_][A-Za-z0-9_:.-]{0,63})")
 _NESTED = re.compile(r"[=@{\[<]")  # marks of a text that has names in itself
 _APART = re.compile(rb'"\s+:')
@@ -38,6 +39,8 @@ def is_harmless(body: bytes) -> bool:
     first = body[:1]
     if first not in (b"{", b"[") and (first in (b"\x1f", b"-") or b"=" in body[:65]):
         return False  # packed, multipart, or a form: rare and short enough to be looked at in full
+    if b"%" in body and _ENCODED.search(body):
+        return False
     low = body.lower()
     for stem in STEMS:
         if stem in low:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -68,6 +69,7 @@ def _path(path: str) -> str:
     return "/".join(segment.replace("%", "%25").replace("/", "%2F") for segment in segments)
 
 
+@lru_cache(256)  # a tape has many addresses of few hosts
 def _host_and_port(authority: str) -> tuple[str, int]:
     host, colon, digits = authority.rpartition(":")
     if not colon or "]" in digits:
