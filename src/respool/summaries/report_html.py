@@ -122,7 +122,8 @@ def _evidence(key: str, evidence: Evidence) -> str:
     if evidence.kind is ClusterKind.FUNCTIONAL:
         head = "<tr><th>id<th>term<th>q<th>fold<th>genes</tr>"
         rows = "".join(
-            f'<tr id="e{_id(key)}-{_id(term.id)}"><td>{escape(term.id)}<td>{escape(term.name)}<td class="number">{number_text(term.q)}'
+            f'<tr id="e{_id(key)}-{_id(term.id)}"><td>{escape(term.id)}<td>{escape(term.name)}'
+            f'<td class="number">{number_text(term.q)}'
             f"<td>{'' if term.fold is None else number_text(term.fold)}"
             f"<td>{term.overlap}: {escape(', '.join(term.genes))}</tr>"
             for term in evidence.terms
