@@ -78,7 +78,7 @@ def test_from_the_first_word_to_the_last(here: Here) -> None:
     said = [line.partition(" ·")[0] for line in lines if line.startswith("Cluster ")]
     assert said[0] == "Cluster 1 (1/4)"
     assert all(re.fullmatch(r"Cluster \d \([1-4]/4\)", line) for line in said)
-    assert sum(line.startswith("cluster 2: invalid, again in 2.") for line in lines) == 1
+    assert sum(bool(re.match(r"cluster 2: invalid, again in [23]\.\d s", line)) for line in lines) == 1
     assert "'BRCA3': it is no member that is shown" in done.stderr
     assert "rate_limited" in done.stderr
     for number in range(1, 5):
