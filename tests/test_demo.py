@@ -1,4 +1,4 @@
-"""`make demo` shows what it says: a batch that is killed goes on, and running it once more repeats nothing."""
+"""The examples show what they say: what is killed goes on, and running it once more repeats nothing."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def attempts(folder: Path) -> tuple[int, int]:
 
 def test_the_demo(tmp_path: Path) -> None:
     copy_project(tmp_path / "clone")
-    examples = tmp_path / "clone" / "examples"
-    shown = run(examples, "./demo.sh")
+    stdlib = tmp_path / "clone" / "examples" / "stdlib"
+    shown = run(stdlib, "./demo.sh")
     assert "kill -9" in shown
-    assert re.search(r"^ +1  interrupted  examples/stdlib\.toml  .*pending", shown, re.MULTILINE), shown
-    ends = re.findall(r"^examples/stdlib\.toml #1: (\d+) done in", shown, re.MULTILINE)
+    assert re.search(r"^ +1  interrupted  examples/stdlib/stdlib\.toml  .*pending", shown, re.MULTILINE), shown
+    ends = re.findall(r"^examples/stdlib/stdlib\.toml #1: (\d+) done in", shown, re.MULTILINE)
     assert len(ends) == 2
     assert ends[0] == ends[1]
     assert int(ends[0]) > MODULES
@@ -49,12 +49,12 @@ def test_the_demo(tmp_path: Path) -> None:
 
 def test_running_it_again_makes_no_attempt(tmp_path: Path) -> None:
     copy_project(tmp_path / "clone")
-    examples = tmp_path / "clone" / "examples"
-    run(examples, "respool", "run", "stdlib.toml")
-    tried, tries = attempts(examples)
+    stdlib = tmp_path / "clone" / "examples" / "stdlib"
+    run(stdlib, "respool", "run", "stdlib.toml")
+    tried, tries = attempts(stdlib)
     assert tried > MODULES
-    run(examples, "respool", "run", "stdlib.toml")
-    assert attempts(examples) == (tried, tries)
+    run(stdlib, "respool", "run", "stdlib.toml")
+    assert attempts(stdlib) == (tried, tries)
 
 
 @pytest.mark.timeout(600)  # six seconds of work, on a machine that may be busy

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The demo: a batch over the standard library's own modules, killed on the way, gone on with, and run once more.
-# Called by `make demo`.
+# A batch over the standard library's own modules, killed on the way, gone on with, and run once more.
+# The smallest example of a batch; see ../demo for the pipeline that `make demo` runs.
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -1,4 +1,4 @@
-"""The demo's two functions: which modules the standard library has, and what one of them consists of."""
+"""The two functions of this example: which modules the standard library has, and what one of them consists of."""
 
 from __future__ import annotations
 
