@@ -98,3 +98,11 @@ def test_what_cannot_be_played_again() -> None:
         refusal = of_replay(2, told)
         assert refusal is not None
         assert (refusal.kind, "exit code 2" in refusal.message) == (Kind.NOT_REPLAYABLE, True)
+
+
+def test_a_pytest_that_could_not_begin_is_told_with_what_it_complained_of() -> None:
+    refusal = of_recording(4, None, 0, complaint="NameError: name 'x' is not defined")
+    told = "pytest ended with exit code 4 before it had begun: NameError: name 'x' is not defined"
+    assert refusal == Refusal(Kind.TESTS_FAILED, told)
+    replayed = of_replay(3, None, "INTERNALERROR")
+    assert replayed == Refusal(Kind.NOT_REPLAYABLE, "played back, pytest ended with exit code 3: INTERNALERROR")

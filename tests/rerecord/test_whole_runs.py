@@ -357,3 +357,16 @@ def test_last():
     (project.path / "mended").touch()
     project.run("rerecord", "--failures", code=0)
     assert set(project.cassettes) == {"test_a/test_it.json", "test_a/test_last.json"}
+
+
+def test_a_conftest_that_cannot_be_loaded_is_told_and_its_output_can_be_read(project: Project, service: Service) -> None:
+    project.plain("test_a")
+    (project.path / "tests" / "conftest.py").write_text("import no_such_module\n")
+    ended = project.run("rerecord", "--all", code=1)
+    assert "before it had begun: ModuleNotFoundError: No module named 'no_such_module'" in ended.err
+    (line,) = [line for line in ended.err.splitlines() if "what pytest said: respool " in line]
+    command = line.partition("respool ")[2].split()
+    assert "ImportError while loading conftest" in project.run(*command, code=0).out
+    (attempt,) = project.run(*command, "--json", code=0).data["attempts"]
+    assert "import no_such_module" in attempt["output"]
+    assert not service.log

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from respool.batch.places import FILES
+from respool.batch.places import FILES, OUTPUT
 from respool.batch.store import reading
 from respool.batch.store.connection import Database
 from respool.batch.store.reading import Tried
@@ -21,11 +22,12 @@ from respool.cli.talk import columns, instant, put, put_json, seconds_text, shor
 from respool.clock import MICROSECONDS
 
 LARGEST = 1 << 20  # bytes of a file that is shown
+LAST = 8192  # bytes of a command's output that are shown
 
 
 @click.command("attempts")
 @A_JOB
-@option("--key", help="Only of this item; its files are shown whole.")
+@option("--key", help="Only of this item; its files are shown whole, and the end of its output.")
 @option("--limit", type=click.IntRange(min=1), metavar="N", help="At most those of so many items.")
 @options.WHERE
 @options.OF_REHEARSALS
@@ -35,35 +37,41 @@ def attempts(
 ) -> int:  # fmt: skip
     """Every try of a job's items: when, how long, how it ended, and the JSON files that it left in its folder.
 
+    With --key also the end of what a command said.
     For summaries: the question, the answer, tokens, cost and findings of each call (--key, or --json).
     """
     with reader(spool, rehearsal) as database:
         job = find(database, name)
         found = list(_tries(database, job.id, key, -1 if limit is None else limit))
     if as_json:
-        put_json({"job": job.id, "name": job.name, "attempts": [_data(one, tried, files) for one, tried, files in found]})
+        put_json({"job": job.id, "name": job.name, "attempts": [_data(*each) for each in found]})
         return int(Exit.DONE)
     if key is None:
         rows: list[tuple[str, ...]] = [("ITEM", "TRY", "TIME", "OUTCOME", "")]
-        rows += [_row(one, tried, files) for one, tried, files in found]
+        rows += [_row(one, tried, files) for one, tried, files, _ in found]
         for line in columns(rows, right=frozenset({1, 2})) if found else ["no attempts"]:
             put(line)
         return int(Exit.DONE)
-    for one, tried, files in found:
+    for one, tried, files, output in found:
         put("  ".join(_row(one, tried, files)).rstrip())
         for file, content in files.items():
             put(f"── {file}")
             for line in _shown(content):
                 put(line)
+        if output:
+            put(f"── the end of {OUTPUT}")
+            for line in output.splitlines():
+                put(short(line, 4000))
     return int(Exit.DONE)
 
 
 def _tries(
     database: Database, job: int, key: str | None, limit: int
-) -> Iterator[tuple[str, Tried, dict[str, Any]]]:  # fmt: skip
+) -> Iterator[tuple[str, Tried, dict[str, Any], str | None]]:  # fmt: skip
     for item in reading.items(database, job, key=key, limit=limit):
         for tried in reading.attempts(database, item.id):
-            yield item.key, tried, files_of(database.places.attempt(item.id, tried.number) / FILES)
+            folder = database.places.attempt(item.id, tried.number)
+            yield item.key, tried, files_of(folder / FILES), None if key is None else end_of(folder / OUTPUT)
 
 
 def files_of(folder: Path) -> dict[str, Any]:
@@ -78,10 +86,24 @@ def files_of(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _data(key: str, tried: Tried, files: dict[str, Any]) -> dict[str, Any]:
+def end_of(output: Path) -> str:
+    """The last lines of what a command said, at most LAST bytes; "" if there is no such file, or it cannot be read."""
+    try:
+        with output.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - LAST, 0))
+            end = file.read()
+    except OSError:
+        return ""
+    whole = end if size <= LAST else end.partition(b"\n")[2] or end  # a line that was cut says nothing
+    return whole.decode("utf-8", "replace")
+
+
+def _data(key: str, tried: Tried, files: dict[str, Any], output: str | None) -> dict[str, Any]:
     return {
         "key": key, "number": tried.number, "started_at": instant(tried.started_at), "ended_at": instant(tried.ended_at),
         "seconds": _seconds(tried), "outcome": tried.outcome, "kind": tried.kind, "message": tried.message, "files": files,
+        **({} if output is None else {"output": output}),
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -192,6 +193,7 @@ class _Rerecord:
                 say(f"  waiting  {item.key}  {short(item.message or '', 200)}")
         if failures:
             say(f"  why, in full: respool jobs items {job.id} --state failed{there}; also in .respool/{report.FAILURES}")
+            say(f"  what pytest said: respool jobs attempts {job.id} --key {quote(failures[0].key)}{there}")
             say(f"{report.AGAIN}{there}")
 
     def _changes(self, results: dict[str, Any]) -> None:

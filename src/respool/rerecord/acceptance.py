@@ -34,18 +34,18 @@ class Refusal:
 
 def of_recording(
     code: int, facts: Mapping[str, Any] | None, interactions: int, leaks: Sequence[tuple[str, str]] = (),
-    errors: Sequence[tuple[str, int, str]] = (),
+    errors: Sequence[tuple[str, int, str]] = (), complaint: str = "",
 ) -> Refusal | None:  # fmt: skip
     """What the recording run, which ended with `code`, has against it; None if nothing.
 
     `facts` are what the run wrote at its end (pytest_plugin/staged.py), None if it did not come to that; `interactions` how
     many are on its tapes, `leaks` (cassette, what) what the leak check finds there, `errors` (cassette, status, what) the
-    answers there that no test declares.
+    answers there that no test declares, `complaint` the line of pytest's stderr that says most.
     """
     if code < 0:
         return _killed(code)
     if facts is None:
-        return Refusal(Kind.TESTS_FAILED, f"pytest ended with exit code {code} before it had begun; see the output")
+        return Refusal(Kind.TESTS_FAILED, _ended(f"{code} before it had begun", complaint))
     if facts["stop"] is not None:
         kind, what, after = facts["stop"]
         status = next((answer[3] for answer in reversed(facts["unexpected"]) if answer[3]), None)
@@ -53,7 +53,7 @@ def of_recording(
         told = 429 if kind == Kind.RATE_LIMITED else status
         return Refusal(Kind(kind), what, told, _cassette(facts, test), retry_after=after)
     if code not in (0, NO_TESTS):
-        return _failed(code, facts)
+        return _failed(code, facts, complaint)
     if not interactions:
         ran = f"{counted(facts['passed'], 'test')} passed, {facts['skipped']} skipped"
         return Refusal(Kind.NOTHING_RECORDED, f"no request was recorded ({ran})")
@@ -66,19 +66,19 @@ def of_recording(
     return None
 
 
-def of_replay(code: int, facts: Mapping[str, Any] | None) -> Refusal | None:
+def of_replay(code: int, facts: Mapping[str, Any] | None, complaint: str = "") -> Refusal | None:
     """What the offline run on the new recording has against it; None if nothing."""
     if code == 0:
         return None
     if code < 0:
         return _killed(code)
     if facts is None or not facts["failures"]:
-        return Refusal(Kind.NOT_REPLAYABLE, f"played back, pytest ended with exit code {code}; see the output")
+        return Refusal(Kind.NOT_REPLAYABLE, f"played back, {_ended(str(code), complaint)}")
     cassette = _cassette(facts, facts["failures"][0]["test"])
     return Refusal(Kind.NOT_REPLAYABLE, f"played back, {_told(facts)}", cassette=cassette)
 
 
-def _failed(code: int, facts: Mapping[str, Any]) -> Refusal:
+def _failed(code: int, facts: Mapping[str, Any], complaint: str) -> Refusal:
     """Why tests failed: the service said so, the recording was refused, or it is theirs."""
     failures = facts["failures"]
     for failure in failures:
@@ -95,7 +95,7 @@ def _failed(code: int, facts: Mapping[str, Any]) -> Refusal:
         kind = Kind.UNAUTHORISED if status in (401, 403) else Kind.BAD_STATUS
         return Refusal(kind, f"{method} {url} was answered with {status}{where}", status, cassette)
     if not failures:
-        return Refusal(Kind.TESTS_FAILED, f"pytest ended with exit code {code}; see the output")
+        return Refusal(Kind.TESTS_FAILED, _ended(str(code), complaint))
     return Refusal(Kind.TESTS_FAILED, _told(facts), cassette=_cassette(facts, failures[0]["test"]))
 
 
@@ -106,6 +106,10 @@ def _cassette(facts: Mapping[str, Any], test: str) -> str | None:
 
 def _killed(code: int) -> Refusal:
     return Refusal(Kind.CRASHED, f"pytest was ended by signal {-code}")
+
+
+def _ended(how: str, complaint: str) -> str:
+    return f"pytest ended with exit code {how}" + (f": {complaint}" if complaint else "; see the output")
 
 
 def _told(facts: Mapping[str, Any]) -> str:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import NamedTuple
 
 from respool.clock import SYSTEM
 
 LEFT_OUT = ("PYTEST_", "RESPOOL_PAYLOAD", "RESPOOL_VERDICT", "RESPOOL_KEY", "RESPOOL_ATTEMPT_NUMBER", "RESPOOL_STAGING")
 PROBE_SECONDS = 120.0
+
+
+class Ended(NamedTuple):
+    """How a program ended: its exit code (None: it is still running), and what it said on stderr."""
+
+    code: int | None
+    errors: str
 
 
 def pytest_command(files: Sequence[str], cache: Path) -> list[str]:
@@ -32,23 +42,33 @@ def environment(**given: str) -> dict[str, str]:
 def run_tests(
     command: Sequence[str], env: Mapping[str, str], root: Path, seconds: Callable[[], float],
     meanwhile: Callable[[], object] = lambda: None,
-) -> int | None:  # fmt: skip
-    """The exit code of the command, or None if it is still running after `seconds()`, which may grow meanwhile.
+) -> Ended:  # fmt: skip
+    """Run the command until it ends, or is still running after `seconds()`, which may grow meanwhile.
 
-    What it says goes to our own output. What is still running is left to whoever ends our process group. `meanwhile` is
-    called once it has started.
+    What it prints goes to our own output; what it says on stderr is handed back, because a pytest that cannot begin says
+    why there. What is still running is left to whoever ends our process group. `meanwhile` is called once it has started.
     """
-    process = subprocess.Popen(command, env=dict(env), cwd=root, stdin=subprocess.DEVNULL)
-    begun = SYSTEM.monotonic()
-    meanwhile()
-    while True:
-        left = begun + seconds() - SYSTEM.monotonic()
-        if left <= 0:
-            return None
-        try:
-            return process.wait(left)
-        except subprocess.TimeoutExpired:
-            continue
+    with TemporaryFile() as errors:
+        process = subprocess.Popen(command, env=dict(env), cwd=root, stdin=subprocess.DEVNULL, stderr=errors)
+        begun = SYSTEM.monotonic()
+        meanwhile()
+        code: int | None = None
+        while code is None and (left := begun + seconds() - SYSTEM.monotonic()) > 0:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = process.wait(left)
+        errors.seek(0)
+        return Ended(code, errors.read().decode("utf-8", "replace"))
+
+
+def complaint(said: str) -> str:
+    """The line that says most of what a program wrote before it gave up: the last one that tells of an error, else the last.
+
+    >>> complaint("ImportError while loading conftest 'c.py'.\\nE   NameError: name 'x' is not defined\\n  rootdir: /x\\n")
+    "NameError: name 'x' is not defined"
+    """
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith("E  ") or "error" in line.lower()] or lines
+    return telling[-1].removeprefix("E  ").strip()[:300] if telling else ""
 
 
 def probe(command: Sequence[str], root: Path) -> tuple[int | None, str]:

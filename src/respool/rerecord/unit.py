@@ -92,16 +92,18 @@ class Unit:
     def _recorded(self, base: Path) -> dict[str, Any] | Refusal:
         remove_tree(base)
         tapes = private_folder(base / "tapes")
-        code, facts = self._tests(base, records=True)
+        code, facts, complaint = self._tests(base, records=True)
         staged = Library(tapes)
         found = {name: staged.load(name) for name in staged.list()}
         interactions = sum(len(cassette.interactions) for cassette in found.values())
         keys = [os.environ.get(name, "") for name in self.settings.require_env]
-        refusal = acceptance.of_recording(code, facts, interactions, _leaks(found, keys), _errors(found, facts))
+        refusal = acceptance.of_recording(
+            code, facts, interactions, _leaks(found, keys), _errors(found, facts), complaint
+        )
         if refusal is not None or facts is None:
             return refusal or Refusal(Kind.TESTS_FAILED, "pytest told nothing")
-        code, replayed = self._tests(base, records=False)
-        refusal = acceptance.of_replay(code, replayed)
+        code, replayed, complaint = self._tests(base, records=False)
+        refusal = acceptance.of_replay(code, replayed, complaint)
         if refusal is not None:
             return refusal
         idle = {name: facts["idle"][name] for name in found if name in facts["idle"]}
@@ -124,8 +126,8 @@ class Unit:
         if waiting:  # else this was done before this process, and the previous ones must not be overwritten by these
             library.swap(staged, waiting)
 
-    def _tests(self, base: Path, *, records: bool) -> tuple[int, dict[str, Any] | None]:
-        """Run the tests in staging; their exit code, and what they told of themselves."""
+    def _tests(self, base: Path, *, records: bool) -> tuple[int, dict[str, Any] | None, str]:
+        """Run the tests in staging; their exit code, what they told of themselves, and what pytest complained of."""
         word, settings = "record" if records else "replay", self.settings
         facts, orders = base / f"{word}-facts.json", base / f"{word}.json"
         pace = os.environ.get(PACE_VARIABLE) or str(settings.root / ".respool" / "pace")
@@ -137,15 +139,18 @@ class Unit:
         self.commands.append(f"{VARIABLE}={orders} {shlex.join(command)}")
         _say(f"$ {self.commands[-1]}")
         env = programs.environment(**{VARIABLE: str(orders), PACE_VARIABLE: pace})
-        code = programs.run_tests(
+        code, errors = programs.run_tests(
             command, env, settings.root, lambda: self.timeout + _seconds(base / "waited"), _ready_to_judge
         )  # fmt: skip
+        if errors:
+            _say(errors.rstrip())
         if code is None:
             raise TooLong
+        complaint = programs.complaint(errors)
         try:
-            return code, json.loads(facts.read_bytes())
+            return code, json.loads(facts.read_bytes()), complaint
         except (OSError, ValueError):
-            return code, None
+            return code, None, complaint
 
     def _waits(self, base: Path) -> str:
         waited = _seconds(base / "waited")
