@@ -66,3 +66,13 @@ def test_a_file_that_is_no_toml(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.respool]\nrerecord = 3\n")
     with pytest.raises(UsageError, match="must be a table"):
         load_settings(tmp_path)
+
+
+@pytest.mark.parametrize(("line", "told"), [
+    ('volatile = ["$..["]', "no JSON path"),
+    ("timeout = 0", r"timeout in \[tool.respool.rerecord\] must be more than 0 seconds"),
+])  # fmt: skip
+def test_what_would_be_found_after_the_calls_is_found_before(tmp_path: Path, line: str, told: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"[tool.respool.rerecord]\n{line}\n")
+    with pytest.raises(UsageError, match=told):
+        load_settings(tmp_path)

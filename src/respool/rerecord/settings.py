@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from respool.cassette.jsonpath import parse as parse_path
 from respool.config import parse_duration, project_file
 from respool.errors import UsageError
 from respool.pace import Limit
@@ -88,8 +89,14 @@ def _with_tests(settings: Settings, pytest: Mapping[str, Any]) -> Settings:
 
 def _checked(key: str, value: Any, where: str) -> Any:
     if key in _DURATIONS:
-        return parse_duration(value, what=f"{key} in {TABLE}")
+        seconds = parse_duration(value, what=f"{key} in {TABLE}")
+        if key == "timeout" and not seconds > 0:
+            raise UsageError(f"timeout in {TABLE} must be more than 0 seconds, not {value!r}", where=where)
+        return seconds
     if key in _TEXTS and _list_of(value, str):
+        if key == "volatile":
+            for path in value:
+                parse_path(path)  # raises UsageError here, not when the calls have been paid for
         return tuple(value)
     if key in _STATUSES and _list_of(value, int) and all(100 <= each <= 599 for each in value):
         return tuple(value)
