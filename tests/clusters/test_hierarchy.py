@@ -41,6 +41,12 @@ def test_the_data_choose_their_number() -> None:
     assert np.array_equal(labels, np.repeat(np.arange(5), 40))
 
 
+def test_rows_that_are_alike_are_not_divided_further() -> None:
+    corners = np.array([[x, y, z] for x in (0.0, 1.0) for y in (0.0, 2.0) for z in (0.0, 4.0)])
+    assert chosen_number(linkage(np.repeat(corners, 5, axis=0), "ward")) == 8
+    assert chosen_number(linkage(np.repeat(corners[:2], 10, axis=0), "ward")) == 3  # nothing to choose: the fewest
+
+
 def test_a_cut_has_as_many_clusters_as_asked_for() -> None:
     tree = linkage(points(), "ward")
     for k in (1, 2, 7, len(points())):

@@ -43,7 +43,9 @@ def chosen_number(tree: Floats) -> int:
     most = min(MOST, round(points / 2), points - 1)
     if most <= FEWEST:
         return max(2, min(FEWEST, points - 1))
-    return FEWEST + int(np.argmin(within[FEWEST - 1 : most] / within[FEWEST - 2 : most - 1]))
+    before, after = within[FEWEST - 2 : most - 1], within[FEWEST - 1 : most]
+    # Where rows are alike, nothing is left within some number of clusters; one more is then no gain.
+    return FEWEST + int(np.argmin(np.divide(after, before, out=np.ones_like(after), where=before > 0)))
 
 
 def silhouette(points: Floats, labels: Membership) -> float:
