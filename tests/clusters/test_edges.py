@@ -68,6 +68,8 @@ def test_the_real_file() -> None:
         ("source,target,weight\nA,B,0.9\nB,C,strong\n", "must be a number of at least 0, not 'strong'", "edges:3"),
         ("source,target,weight\nA,B,-1\n", "at least 0, not '-1'", "edges:2"),
         ("source,target,weight\nA,B\n", "at least 0, not nothing", "edges:2"),
+        ("a\tb\tscore\nA\tB\tnan\n", "at least 0, not 'nan'", "edges:2"),
+        ("a\tb\tscore\n", "edges has a header and no edges", "edges"),
         ("source\ttarget\n", "edges has a header and no edges", "edges"),
         ("<graphml><graph>", "edges is no well-formed GraphML", "edges"),
         ("<html></html>", "edges is XML, but no GraphML", "edges"),

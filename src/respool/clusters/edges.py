@@ -102,12 +102,12 @@ def _layout(rows: Rows) -> tuple[int, int, int | None, int]:
         )  # fmt: skip
     if len(header) == 2:
         return 0, 1, None, 0
-    is_header = number_of(header[2]) is None and len(rows.cells) > 1 and _has_number(rows.cells[1])
+    is_header = number_of(header[2]) is None and (header[2] in _WEIGHTS or _has_number(rows.cells[1:2]))
     return 0, 1, 2, int(is_header)
 
 
-def _has_number(cells: list[str]) -> bool:
-    return len(cells) > 2 and number_of(cells[2]) is not None
+def _has_number(first: list[list[str]]) -> bool:
+    return any(len(cells) > 2 and number_of(cells[2]) is not None for cells in first)
 
 
 def _graphml(text: Text) -> tuple[list[tuple[str, str, float]], list[str]]:
