@@ -122,6 +122,17 @@ def test_one_check_or_one_place_may_be_asked_for(project: Project) -> None:
     assert "there is no" in project.run("cassettes", "check", "tests/nowhere", code=2).err
 
 
+def test_a_folder_that_is_named_is_looked_at_whatever_it_is_called(project: Project) -> None:
+    (project.path / "tapes").mkdir()
+    (project.path / "tapes" / "torn.json").write_text("{garbage")
+    ended = project.run("cassettes", "check", "tapes", code=1)
+    assert "CASSETTE_UNREADABLE  tapes/torn.json" in ended.out
+    (project.path / "code").mkdir()
+    (project.path / "code" / "data.json").write_text("{garbage")
+    (project.path / "code" / "program.py").write_text("")
+    assert "data.json" not in project.run("cassettes", "check", "code", code=0).out, "a folder of code holds other JSON, too"
+
+
 def test_statuses_are_expected_by_marks_and_by_settings(project: Project) -> None:
     project.tape("test_a/test_one", said(1, 404), said("x", 500))
     project.tape("shared", said(2, 404), said(3, 418))

@@ -125,11 +125,11 @@ def redaction_of(settings: UpkeepSettings, environ: Mapping[str, str]) -> Redact
 
 
 def _named(paths: Iterable[Path]) -> Iterator[Path]:
-    """The cassettes that were named themselves, or lie in folders that were: also where no test file names them."""
+    """The cassettes that were named themselves, or lie in folders of data that were: also where no test file names them."""
     for path in paths:
         if path.is_file() and path.suffix.lower() in (".json", ".yaml", ".yml", ".har"):
             yield path
-        elif path.is_dir() and path.name == "cassettes":
+        elif path.is_dir() and (path.name == "cassettes" or not any(path.rglob("*.py"))):  # else most of it is no cassette
             yield from (path / name for name in Library(path).list())
 
 
