@@ -290,6 +290,31 @@ def test_does_not():
     assert len(service.log) == 6, "what is on a shared tape by then is not asked for again"
 
 
+def test_a_cassette_that_vcr_marks_share_stays_if_one_of_its_tests_is_skipped(project: Project, service: Service) -> None:
+    shared = "@pytest.mark.vcr\n@pytest.mark.default_cassette('shared')\n"
+    project.test("test_a", f"""
+{shared}def test_runs():
+    get("/ok/runs")
+
+{shared}@pytest.mark.skipif("WITHOUT" in os.environ, reason="not today")
+def test_may_run():
+    get("/ok/may_run")
+
+@pytest.mark.vcr
+def test_alone():
+    get("/ok/alone")
+""")  # fmt: skip
+    folder = project.path / "tests" / "cassettes" / "test_a"
+    project.run("rerecord", "--all", code=0)
+    before = (folder / "shared.yaml").read_text()
+    assert ("/ok/runs" in before, "/ok/may_run" in before) == (True, True)
+    service.version = 2
+    project.env["WITHOUT"] = "1"
+    project.run("rerecord", "--all", code=0)
+    assert (folder / "shared.yaml").read_text() == before, "one of its tests did not run"
+    assert '"version": 2' in (folder / "test_alone.yaml").read_text()
+
+
 def test_a_dry_run_writes_nothing(project: Project) -> None:
     project.plain("test_a")
     project.test("test_none", "def test_it():\n    pass\n")

@@ -7,6 +7,7 @@ cassette/staging.py): the outcomes of the tests, what failed and why, and the ca
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ class Staged:
         self._counts = {"passed": 0, "failed": 0, "skipped": 0}
         self._failed: list[dict[str, str]] = []
         self._users: dict[str, set[str]] = {}
+        self._sharing: dict[tuple[Path, str], set[str]] = {}
         self._passed: set[str] = set()
         self._causes: dict[str, str] = {}
 
@@ -44,6 +46,9 @@ class Staged:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Note whose cassettes there are, before anything is deselected."""
         for item in items:
+            shared = item.get_closest_marker("default_cassette")
+            if shared is not None and shared.args and item.get_closest_marker("vcr") is not None:
+                self._sharing.setdefault((item.path, str(shared.args[0])), set()).add(item.nodeid)
             mark = item.get_closest_marker("cassette")
             if mark is None:
                 continue
@@ -91,11 +96,22 @@ class Staged:
         observed.NOTES[:] = [
             note._replace(path=str(here().original(note.path)), unplayed=()) for note in observed.NOTES
         ]  # fmt: skip
+        self._add_users_of_vcr_marks()
         idle = {path: sorted(tests - self._passed) for path, tests in self._users.items()}
         here().close({
             **self._counts, "exit": int(exitstatus), "failures": self._failed,
             "idle": {path: tests for path, tests in idle.items() if tests},
         })  # fmt: skip
+
+
+    def _add_users_of_vcr_marks(self) -> None:
+        """Fixtures say where the cassette of a `vcr` mark is, and of a test that was skipped none ran: it is the one that
+        another test of its file, with the same `default_cassette`, opened under that name."""
+        for path, openers in here().uses.items():
+            file = PurePosixPath(path)
+            for (_, name), tests in self._sharing.items():
+                if openers & tests and PurePosixPath(name).name in (file.name, file.stem):
+                    self._users.setdefault(path, set()).update(tests)
 
 
 def _message(report: pytest.TestReport) -> str:
