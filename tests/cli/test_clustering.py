@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,15 @@ def test_what_cannot_be_asked_for(network: Folder) -> None:
     assert "resolution must be more than 0" in run(network, *NETWORK, "--resolution", "0", code=2).err
     assert "'nowhere.gmt' cannot be read" in run(network, *NETWORK[:4], "nowhere.gmt", code=2).err
     assert "Missing option '--gene-sets'" in run(network, "cluster", "network", "edges.tsv", code=2).err
+
+
+@pytest.mark.parametrize("out", ["nowhere/out.json", "edges.tsv/out.json", "", "pipe"])
+def test_what_cannot_be_written_is_said_before_the_work(network: Folder, out: str) -> None:
+    os.mkfifo(network.path / "pipe")
+    said = run(network, *NETWORK, "--out", out, code=2).err
+    assert said.startswith("respool: Invalid value for '--out': ")
+    assert not (network.path / ".respool").exists()
+    assert (network.path / "pipe").is_fifo()
 
 
 def test_a_killed_run_is_gone_on_with(folder: Folder, until: Until) -> None:

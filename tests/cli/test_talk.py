@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from respool.batch.model import ItemState
-from respool.cli.talk import ReaderGone, columns, counts_text, put, put_json, say, seconds_text, short
+from respool.cli.talk import ReaderGone, columns, counts_text, keep, put, put_json, say, seconds_text, short
 from respool.errors import UsageError
 
 
@@ -44,6 +45,14 @@ def test_a_full_disk_behind_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     with pytest.raises(OSError, match="No space"):
         full.close()
+
+
+def test_a_file_that_cannot_be_written_is_one_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keep(tmp_path / "there", "text\n")
+    assert (tmp_path / "there").read_text() == "text\n"
+    assert capsys.readouterr().err == f"written: {tmp_path}/there\n"
+    with pytest.raises(UsageError, match="gone/away' cannot be written: No such file or directory"):
+        keep(tmp_path / "gone" / "away", "text\n")
 
 
 def test_texts() -> None:

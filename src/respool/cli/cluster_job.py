@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from respool.batch.declaration import Task
 from respool.batch.sources import from_values
 from respool.batch.store.intake import Wishes
@@ -16,12 +14,11 @@ from respool.cli import options
 from respool.cli.closing import close
 from respool.cli.options import option, together
 from respool.cli.run import busy, view_for
-from respool.cli.talk import columns, put, say
+from respool.cli.talk import columns, keep, put, say
 from respool.cli.wanted import Wanted, check_workers
 from respool.clusters.confidence import confidence
 from respool.clusters.model import Cluster, Clustering, Notice
 from respool.clusters.record import Record
-from respool.files import write_atomic
 from respool.phrases import counted
 from respool.summaries.settings import load_settings
 from respool.summaries.tasks import generation_task, session_with
@@ -35,7 +32,7 @@ Check = Callable[[], str]
 """Reads what goes in, raises UsageError for what cannot be used, and says in one line what there is."""
 
 HOW = together(
-    option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the clustering as JSON."),
+    option("--out", type=options.OUTPUT, metavar="FILE", help="Write the clustering as JSON."),
     option("--dry-run", is_flag=True, help="Check the input and say what would be done; write nothing."),
     option("--no-summaries", is_flag=True, help="Do not go on to the summaries of the clusters."),
     option("--force", is_flag=True, help="Compute it again, though nothing has changed."),
@@ -70,8 +67,7 @@ def run_clustering(task: Task, request: Record, name: str, check: Check, given: 
             report = spool.run([handle.id], workers=workers, watcher=watcher, no_cache=wishes.no_cache)
         found = _result(handle)
         if found is not None and given["out"] is not None:
-            write_atomic(given["out"], found.to_json() + "\n", mode=0o644)
-            say(f"written: {given['out']}")
+            keep(given["out"], found.to_json() + "\n")
         if found is not None:
             _show(found, as_json=given["as_json"])
         return close(

@@ -31,6 +31,28 @@ FOR_MACHINES = together(option("--json", "as_json", is_flag=True, help="One JSON
 OF_REHEARSALS = together(option("--rehearsal", is_flag=True, help="Look at the rehearsed runs instead."))
 
 
+class OutputFile(click.Path):
+    """A file that is to be written, as a Path: what cannot become one is refused before the work, not after it.
+
+    Devices and pipes are refused too: a file is replaced in one step, and the step would put it in their place.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path. Fails for a folder that is not there, and for what is no regular file."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not path.parent.is_dir():
+            self.fail(f"there is no folder {str(path.parent)!r}.", param, ctx)
+        if not path.name or (path.exists() and not path.is_file()):
+            self.fail(f"{str(value)!r} is no regular file.", param, ctx)
+        return path
+
+
+OUTPUT = OutputFile()
+
+
 def places_of(spool: str | None, *, rehearsal: bool = False) -> Places:
     """The spool that is meant, without opening or making it."""
     places = Places.chosen(spool or None)

@@ -21,7 +21,7 @@ from respool.cli.closing import close
 from respool.cli.exits import Exit
 from respool.cli.options import option, together
 from respool.cli.reader import find
-from respool.cli.talk import columns, put, put_json, say, seconds_text
+from respool.cli.talk import columns, keep, put, put_json, say, seconds_text
 from respool.config import parse_duration
 from respool.errors import JobNotFound, UsageError
 from respool.phrases import counted
@@ -55,9 +55,9 @@ CARE = together(
     option("--retry-rejected", is_flag=True, help="Rejected ones too: another summary is written."),
 )  # fmt: skip
 OUT = together(
-    option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="A report as one page."),
-    option("--tsv", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="A line for each claim."),
-    option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Everything as JSON."),
+    option("--html", type=options.OUTPUT, metavar="FILE", help="A report as one page."),
+    option("--tsv", type=options.OUTPUT, metavar="FILE", help="A line for each claim."),
+    option("--out", type=options.OUTPUT, metavar="FILE", help="Everything as JSON."),
 )  # fmt: skip
 
 
@@ -261,15 +261,13 @@ class _Summarise:
     def _write_reports(self, spool: Spool, handle: JobHandle) -> None:
         if not any(self.given[name] for name in ("html", "tsv", "out")):
             return
-        from respool.files import write_atomic
         from respool.summaries.report import as_json, as_tsv, report_of
         from respool.summaries.report_html import as_html
 
         report = report_of(spool.database(), handle.read(), self.data, title=self.name)
         for name, form in (("html", as_html), ("tsv", as_tsv), ("out", as_json)):
             if self.given[name] is not None:
-                write_atomic(self.given[name], form(report), mode=0o644)
-                say(f"written: {self.given[name]}")
+                keep(self.given[name], form(report))
 
 
 def _why(payload: dict[str, Any]) -> str | None:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -41,6 +42,19 @@ def put(text: str) -> None:
 def put_json(data: Any) -> None:
     """One JSON document, on one line."""
     put(json.dumps(data, ensure_ascii=False))
+
+
+def keep(path: Path, text: str) -> None:
+    """Write a file that was asked for, and say so. Raises UsageError if it cannot be written."""
+    from respool.files import write_atomic
+
+    try:
+        write_atomic(path, text, mode=0o644)
+    except OSError as error:
+        raise UsageError(
+            f"{str(path)!r} cannot be written: {error.strerror}", command="the same again: what is done is kept"
+        ) from None
+    say(f"written: {path}")
 
 
 def talks_to_a_terminal() -> bool:
