@@ -67,6 +67,12 @@ def test_without_anything_it_says_what_is_missing() -> None:
         Settings(provider="opnai").generator()
 
 
+@pytest.mark.parametrize("url", ["http://", "http://[::1", "http://127.0.0.1:99999/v1", "http://host:port/v1"])
+def test_a_url_that_leads_nowhere_is_refused(url: str) -> None:
+    assert Settings(provider=url, model="m").missing() == f"the provider {url!r} is no URL that can be asked"
+    assert "is no URL" in str(Settings(provider="openai", judge=f"{url}#m").missing())
+
+
 def test_a_judge_is_another_model_of_any_provider() -> None:
     here = Settings(provider="openai", model="a", temperature=0.5)
     assert here.judging() is None
@@ -86,6 +92,7 @@ def test_settings_are_read_from_the_project_and_options_win(tmp_path: Path) -> N
 @pytest.mark.parametrize(("line", "says"), [
     ('modell = "x"', "did you mean model?"), ("max_tokens = 0", "at least 1"), ("strict = 1", "bool"),
     ('output = "xml"', "native"), ('timeout = "soon"', "timeout"), ("provider = 3", "text"), ("concurrency = true", "number"),
+    ("max_cost = nan", "dollars"), ("max_cost = inf", "dollars"), ("temperature = -1", "at least 0"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused(tmp_path: Path, line: str, says: str) -> None:
     (tmp_path / "pyproject.toml").write_text(f"[tool.respool.llm]\n{line}\n")

@@ -7,6 +7,7 @@ recorded answers of a cassette. Everything else says why not, and that reason is
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -127,7 +128,7 @@ class Settings:
                     f"the provider {provider!r} is not known", where="[tool.respool.llm]",
                     why=f"did you mean {close[0]}?" if close else there_are,
                 )  # fmt: skip
-            provider, url = "compatible", provider
+            provider, url = "compatible", _address(provider)
         name = name or DEFAULT_MODELS.get(provider)
         if name is None:
             raise UsageError(f"no model is named for {url}", where="[tool.respool.llm]", command="model = ..., or --model")
@@ -164,6 +165,18 @@ def is_local(url: str | None) -> bool:
     return address.is_loopback or address.is_private
 
 
+def _address(url: str) -> str:
+    """The URL, if it names a host. Raises UsageError."""
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname) and parts.port != 0  # reading the port checks it
+    except ValueError:
+        named = False
+    if not named:
+        raise UsageError(f"the provider {url!r} is no URL that can be asked", where="[tool.respool.llm]")
+    return url
+
+
 def load_settings(overrides: Mapping[str, Any] | None = None, *, start: Path | None = None) -> Settings:
     """The project's settings (of the folder `start`, or the working folder), with `overrides` that are not None on top.
 
@@ -186,7 +199,8 @@ def load_settings(overrides: Mapping[str, Any] | None = None, *, start: Path | N
 
 _TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     **dict.fromkeys(("provider", "model", "url", "key_env", "judge"), (str, "text")),
-    "temperature": ((int, float), "a number"), "max_cost": ((int, float), "a number of dollars"), "strict": (bool, "a bool"),
+    "temperature": ((int, float), "a number of at least 0"), "strict": (bool, "a bool"),
+    "max_cost": ((int, float), "a number of dollars, 0 or more"),
     "max_tokens": (int, "a number of at least 1"), "concurrency": (int, "a number of at least 1"),
     "requests_per_minute": (int, "a number of at least 1"), "tokens_per_minute": (int, "a number of at least 1"),
     "cassette": (Path, "a path"),
@@ -203,6 +217,8 @@ def _checked(name: str, value: Any, where: str) -> Any:
         right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
         if right and kind is int:
             right = value >= 1
+        elif right and kind == (int, float):
+            right = 0 <= value < math.inf  # a limit that is no number would never be reached
     if not right:
         raise UsageError(f"{name} must be {words}, not {value!r}", where=where)
     return value
