@@ -82,6 +82,8 @@ def test_numbers_may_mean_categories_and_columns_may_only_describe(tmp_path: Pat
         (NUMBERS.replace("weight", "height"), {}, "t.csv has the column 'height' twice", "t.csv:1"),
         ("\n".join(NUMBERS.splitlines()[:4]), {}, "t.csv has 3 rows and 3 columns", "t.csv"),
         ("id\n" + "x\n" * 9, {}, "t.csv has 9 rows and 1 column", "t.csv"),
+        (NUMBERS.replace("\t5", "\t5e20"), {}, "the numbers of the column 'weight' are too large or too near", "t.csv"),
+        (NUMBERS.replace("\t5", "\t5e-20"), {}, "the numbers of the column 'weight' are too large or too near", "t.csv"),
         (NUMBERS, {"ignore": ("weight",)}, "t.csv has 1 usable feature; clusters need two", "t.csv"),
     ],
 )

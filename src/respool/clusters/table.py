@@ -150,7 +150,12 @@ class _Reader:
             self._missing[name] = len(cells) - len(present)
         if not numeric:
             return Feature(name, tuple(levels), binary=binary)
-        mean = float(np.mean([each for each in values if each is not None]))
+        known = [each for each in values if each is not None]
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, spread = float(np.mean(known)), float(np.std(known))
+        if not 0 < spread < np.inf:  # their squares are no numbers
+            raise UsageError(f"the numbers of the column {name!r} are too large or too near to each other to be compared",
+                             where=self._rows.name, command=f"another unit, or --ignore {name!r}")  # fmt: skip
         return Feature(name, numbers=np.array([mean if level == ABSENT else float(level) for level in levels]))
 
     def _says_nothing(self, name: str, levels: list[str], numeric: bool) -> bool:
