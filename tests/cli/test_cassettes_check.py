@@ -133,6 +133,18 @@ def test_a_folder_that_is_named_is_looked_at_whatever_it_is_called(project: Proj
     assert "data.json" not in project.run("cassettes", "check", "code", code=0).out, "a folder of code holds other JSON, too"
 
 
+def test_a_cassette_that_cannot_be_deleted_stays_and_that_is_told(project: Project) -> None:
+    state = project.path / ".respool"
+    state.mkdir(exist_ok=True)
+    (state / "previous").write_text("in the way of what would be kept")
+    (project.path / "cassettes").mkdir(exist_ok=True)
+    (project.path / "cassettes" / "a.json").write_text("{garbage")
+    ended = project.run("cassettes", "delete", "cassettes/a.json", "--yes")
+    assert ended.code != 0
+    assert "could not be written; the one on disk is as it was" in ended.err
+    assert (project.path / "cassettes" / "a.json").read_text() == "{garbage"
+
+
 def test_statuses_are_expected_by_marks_and_by_settings(project: Project) -> None:
     project.tape("test_a/test_one", said(1, 404), said("x", 500))
     project.tape("shared", said(2, 404), said(3, 418))

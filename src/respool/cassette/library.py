@@ -145,11 +145,12 @@ class Library:
         return [target for _, target in pairs]
 
     def delete(self, name: str | Path) -> Path:
-        """Remove a cassette; it becomes the previous one, which `restore` brings back. Raises CassetteMissing."""
+        """Remove a cassette; it becomes the previous one, which `restore` brings back. Raises CassetteMissing, and
+        CassetteRefused if the disk does not let it."""
         from respool.cassette import placing
 
         path = self.path(name)
-        with self.lock(path, wait=_PATIENCE):
+        with _written(path), self.lock(path, wait=_PATIENCE):
             if not path.is_file():
                 raise CassetteMissing(f"there is no cassette {str(path)!r}", command="respool cassettes list")
             self.keep_previous(path)
