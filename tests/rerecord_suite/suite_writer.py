@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
-WITHOUT = "-p no:respx -p no:requests_mock -p no:hypothesispytest -p no:anyio"
+WITHOUT = "-p no:respx -p no:requests_mock -p no:hypothesispytest -p no:anyio -p no:recording -p no:cassetter"
 """Plugins that only happen to be installed here, and that cost more than the tests."""
 CLIENTS = ("requests", "httpx", "aiohttp", "urllib3", "http_client")
 # Names that are prefixes of one another, of files and of tests.
