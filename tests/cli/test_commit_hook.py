@@ -62,10 +62,15 @@ def commit(folder: Folder, code: int) -> str:
     return git(folder, "commit", "-q", "-m", "x", code=code)
 
 
+def committed(folder: Folder) -> set[str]:
+    return set(git(folder, "ls-tree", "-r", "--name-only", "HEAD", code=0).split())
+
+
 def test_a_clean_cassette_is_committed(repository: Folder) -> None:
     tape(repository, "clean", Response(200, body=b"{}"))
     repository.write("data/other.json", f'"{TOKEN}"')  # no cassette, and none of our business
     commit(repository, 0)
+    assert {"tests/cassettes/clean.json", "data/other.json"} <= committed(repository)
 
 
 def test_a_planted_leak_blocks_the_commit_and_says_what_to_do(repository: Folder) -> None:
@@ -93,6 +98,7 @@ def test_only_staged_cassettes_are_looked_at(repository: Folder) -> None:
     git(repository, "add", "-A", code=0)
     tape(repository, "leak", Response(200, body=TOKEN.encode()))
     git(repository, "commit", "-q", "-m", "x", code=0)
+    assert {name for name in committed(repository) if name.startswith("tests/")} == {"tests/cassettes/clean.json"}
 
 
 def test_the_hooks_match_cassettes_by_their_folder() -> None:

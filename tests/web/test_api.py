@@ -170,7 +170,8 @@ def test_what_does_not_fit_is_refused_where_it_stands(server: Server, body: Any,
     ids=["none", "half", "twice", "nan", "bytes", "deep"],
 )  # fmt: skip
 def test_what_is_no_json_is_refused(server: Server, content: bytes) -> None:
-    problem(server.client.post("/jobs", content=content, headers={"content-type": "application/json"}), 400)
+    answer = server.client.post("/jobs", content=content, headers={"content-type": "application/json"})
+    assert "JSON" in str(problem(answer, 400))
 
 
 def test_every_error_is_a_problem(server: Server) -> None:

@@ -292,4 +292,5 @@ def test_who_is_not_known_is_asked(browser: Browser, server: Server) -> None:
     page.get_by_label("Token").fill(server.about["token"])
     page.keyboard.press("Enter")
     page.wait_for_function("document.querySelector('h1').innerText === 'Jobs'")
+    assert [cookie["httpOnly"] for cookie in context.cookies()] == [True]
     context.close()
