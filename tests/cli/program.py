@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from ended import Ended
 
 PROGRAM = str(Path(sys.executable).parent / "respool")
 Until = Callable[[Callable[[], bool]], None]
@@ -66,21 +67,6 @@ def numbers():
     for n in range(3):
         yield f"k{n}", {"key": f"k{n}", "n": n}
 '''
-
-
-@dataclass
-class Ended:
-    """A call of the program that has ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        """The one JSON object on stdout."""
-        (line,) = self.out.splitlines()
-        return json.loads(line)
 
 
 @dataclass

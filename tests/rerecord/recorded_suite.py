@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ended import Ended
+
 PROGRAM = str(Path(sys.executable).parent / "respool")
 KEY = "k9f3c71e55d0a2b8"
 TOKEN = "ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"  # put together here, so that no scanner finds it
@@ -120,21 +122,6 @@ def get(path, **headers):
             return error.code, json.load(error)
 
 """
-
-
-@dataclass
-class Ended:
-    """A call of the program that has ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        """The one JSON object on stdout."""
-        (line,) = self.out.splitlines()
-        return json.loads(line)
 
 
 @dataclass
