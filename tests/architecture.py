@@ -18,21 +18,20 @@ from graphlib import CycleError, TopologicalSorter
 FLOORS: dict[int, str] = {
     0: "errors phrases clock canonical files findings config pace sliding_log retry_after",
     1: "cassette cassette/model cassette/matching cassette/keys cassette/urls cassette/bodies cassette/jsonpath "
-    "cassette/redaction cassette/redaction_rules cassette/sensitive_names cassette/sensitive_positions "
-    "cassette/secret_shapes cassette/secret_values cassette/known_values cassette/quick_look cassette/edits "
-    "cassette/json_text cassette/leaks cassette/leak_patterns cassette/nearest cassette/differences cassette/index "
-    "cassette/deck cassette/drift cassette/drift_json cassette/drift_text cassette/drift_report cassette/volatile "
-    "cassette/cleaning cassette/codings cassette/stored_frames cassette/body_forms cassette/json_places cassette/tape "
-    "cassette/literal_paths cassette/test_files cassette/option_values "
+    "cassette/redaction cassette/redaction/* cassette/leaks cassette/leaks/patterns cassette/cleaning cassette/nearest "
+    "cassette/differences cassette/index cassette/deck cassette/drift cassette/drift/json_paths cassette/drift/text "
+    "cassette/drift/report cassette/drift/volatile cassette/codings cassette/stored_frames cassette/body_forms "
+    "cassette/json_places cassette/tape cassette/mapping cassette/mapping/literal_paths cassette/mapping/test_files "
+    "cassette/mapping/option_values cassette/upkeep "
     "batch batch/model batch/policy batch/declaration batch/settle batch/blocks "
     "batch/reconcile",
     2: "cassette/format cassette/foreign cassette/foreign/* cassette/library cassette/placing cassette/naming "
-    "cassette/drift_page cassette/wanted_names cassette/test_map cassette/observed "
-    "cassette/upkeep cassette/upkeep_* cassette/baseline "
-    "cassette/second_opinion batch/places batch/store batch/store_* batch/store/* batch/migrations batch/upkeep "
-    "batch/repairs batch/backup_folder batch/notes batch/sources batch/submission batch/forecast batch/digests "
-    "batch/documents",
-    3: "cassette/upstream cassette/open_decks cassette/throttle cassette/staging "
+    "cassette/drift/page cassette/mapping/wanted_names cassette/mapping/test_map cassette/mapping/observed "
+    "cassette/upkeep/checks cassette/upkeep/fixes cassette/upkeep/age cassette/upkeep/pruning cassette/upkeep/remains "
+    "cassette/upkeep/settings cassette/upkeep/stats cassette/upkeep/baseline cassette/leaks/second_opinion "
+    "batch/places batch/store batch/store_* batch/store/* batch/migrations batch/upkeep batch/repairs batch/backup_folder "
+    "batch/notes batch/sources batch/submission batch/forecast batch/digests batch/documents",
+    3: "cassette/upkeep/upstream cassette/open_decks cassette/throttle cassette/staging "
     "cassette/clients cassette/clients/* cassette/guard cassette/hosts cassette/hosts/* "
     "batch/tasks batch/context batch/execute batch/workers batch/workers/* batch/rehearsal batch/course batch/courses "
     "batch/snapshot batch/report batch/resolving batch/adopt batch/expansion batch/intray batch/patience batch/planning "
@@ -68,7 +67,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "workers": {
         "batch/workers/*": "the one place that starts threads and processes",
         "rerecord/programs.py": "the tests of a unit, started in the unit's own program; and the project's probe",
-        "cassette/upstream.py": "asks the command that a project declares for the version of its service, and waits for it",
+        "cassette/upkeep/upstream.py": "asks the command that a project declares for the version of its service",
         "batch/attended.py": "the engine thread of Spool.run inside a running loop",
     },
     "signals": {

@@ -59,26 +59,29 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     "cassette/tape.py": ("cassette/test_format.py", "it makes what the format's text says"),
     "cassette/stored_frames.py": ("cassette/test_codings.py", "a frame is right if the coding's own decoder reads it"),
     **{
-        f"cassette/{name}.py": ("cassette/test_redaction.py", "a part of redaction, proven by what is redacted")
-        for name in ("redaction_rules", "sensitive_positions", "secret_shapes", "secret_values", "known_values", "json_text")
+        f"cassette/redaction/{name}.py": ("cassette/test_redaction.py", "a part of redaction, proven by what is redacted")
+        for name in ("rules", "sensitive_positions", "secret_shapes", "secret_values", "known_values", "json_text", "edits")
     },
     **{
-        f"cassette/{name}.py": ("cassette/test_test_map.py", "what they say is held against what a real run opens")
+        f"cassette/mapping/{name}.py": ("cassette/mapping/test_test_map.py", "what they say is held against what a run opens")
         for name in ("literal_paths", "test_files", "wanted_names")
     },
     **{
         f"cassette/{name}.py": ("cli/test_cassettes_check.py", "a check is proven by what it finds on real cassettes")
-        for name in ("upkeep", "upkeep_age", "upkeep_fixes", "upkeep_remains", "upkeep_settings", "upstream", "baseline",
-                     "second_opinion")
+        for name in ("upkeep/checks", "upkeep/age", "upkeep/fixes", "upkeep/remains", "upkeep/settings", "upkeep/upstream",
+                     "upkeep/baseline", "leaks/second_opinion")
     },
     **{
         f"cli/{name}.py": ("cli/test_cassettes_check.py", "a part of what the command prints")
         for name in ("cassettes_sarif", "shown")
     },
-    "pytest_plugin/observing.py": ("cassette/test_observed.py", "what a run observes is what is read afterwards"),
-    "cassette/leak_patterns.py": ("cassette/test_leaks.py", "what the leak check finds is what they are for"),
+    "pytest_plugin/observing.py": ("cassette/mapping/test_observed.py", "what a run observes is what is read afterwards"),
+    **{
+        f"cassette/drift/{name}.py": (f"cassette/drift/test_drift_{name}.py", "a name that others have too")
+        for name in ("page", "report", "text")
+    },
+    "cassette/leaks/patterns.py": ("cassette/test_leaks.py", "what the leak check finds is what they are for"),
     "cassette/differences.py": ("cassette/test_nearest.py", "what a miss says"),
-    "cassette/edits.py": ("cassette/test_redaction.py", "chunks that follow the body are what they are for"),
     **{
         f"cassette/clients/{name}.py": ("cassette/clients/test_client_contract.py", "every client passes one suite")
         for name in ("aiohttp", "http_client", "failures")
@@ -99,7 +102,7 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
         for name in ("neighbours", "vcr_fixtures", "vcr_hooks", "vcr_tapes")
     },
     **{
-        f"clusters/{name}.py": (f"clusters/test_clusters_{name}.py", "other files have that name; a test's must be its own")
+        f"clusters/{name}.py": (f"clusters/test_clusters_{name}.py", "a name that others have too")
         for name in ("confidence", "model", "network", "picture", "reading", "request", "table", "tasks")
     },
     "cli/cluster.py": ("cli/test_clustering.py", "a command and the job that it makes"),
@@ -107,8 +110,8 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     "cassette/cleaning.py": ("cassette/test_recording.py", "what a recording refuses to keep"),
     **{
         f"{name}.py": ("cli/test_cassettes.py", "one group of commands")
-        for name in ("cli/cassettes_look", "cli/cassettes_remove", "cli/cassettes_stats", "cassette/upkeep_pruning",
-                     "cassette/upkeep_stats")
+        for name in ("cli/cassettes_look", "cli/cassettes_remove", "cli/cassettes_stats", "cassette/upkeep/pruning",
+                     "cassette/upkeep/stats")
     },
     "batch/documents.py": ("cli/test_jobs_show.py", "the form of what --json prints, and the API answers"),
     **{

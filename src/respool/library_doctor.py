@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from respool.cassette import baseline, upkeep_fixes
 from respool.cassette.library import Library
-from respool.cassette.upkeep import Order, check, redaction_of
-from respool.cassette.upkeep_fixes import Backup, Fixed
-from respool.cassette.upkeep_remains import remains
-from respool.cassette.upkeep_settings import UpkeepSettings
+from respool.cassette.upkeep import baseline, fixes
+from respool.cassette.upkeep.checks import Order, check, redaction_of
+from respool.cassette.upkeep.fixes import Backup, Fixed
+from respool.cassette.upkeep.remains import remains
+from respool.cassette.upkeep.settings import UpkeepSettings
 from respool.findings import Finding
 
 
@@ -42,7 +42,7 @@ def fix(settings: UpkeepSettings, now: int, environ: Mapping[str, str]) -> Look:
     before = diagnose(settings, now, environ)
     if not any(finding.fixable for finding in before.findings):
         return before
-    done, backup = upkeep_fixes.fix(_state(settings), before.findings, redaction_of(settings, environ), now)
+    done, backup = fixes.fix(_state(settings), before.findings, redaction_of(settings, environ), now)
     after = diagnose(settings, now, environ)
     after.fixes, after.backup = done, backup
     return after
@@ -50,12 +50,12 @@ def fix(settings: UpkeepSettings, now: int, environ: Mapping[str, str]) -> Look:
 
 def last_backup(settings: UpkeepSettings) -> Backup | None:
     """What `undo` would bring back."""
-    return next((each for each in upkeep_fixes.backups(settings.root / ".respool") if not each.undone), None)
+    return next((each for each in fixes.backups(settings.root / ".respool") if not each.undone), None)
 
 
 def undo(settings: UpkeepSettings, now: int) -> tuple[Fixed, Backup]:
     """Exchange the cassettes of the last fix with what it kept; and where the present state is kept now."""
-    back, aside = upkeep_fixes.undo(_state(settings), now)
+    back, aside = fixes.undo(_state(settings), now)
     names = ", ".join([*(name for name, _ in back.files), *(was for _, was in back.moved)])
     return Fixed("UNDO", names, True, f"as before the last {back.why}; what was there is kept in {aside.folder}"), aside
 

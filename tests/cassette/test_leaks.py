@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from planted import KINDS, PLACES, Planted, survives, table
 
 from respool.cassette import codings, leaks, redaction
-from respool.cassette.leak_patterns import SHAPES
 from respool.cassette.leaks import check
+from respool.cassette.leaks.patterns import SHAPES
 from respool.cassette.model import Cassette, Failure, Interaction, Request, Response
 from respool.cassette.redaction import Redaction
-from respool.cassette.secret_shapes import SHAPES as REDACTED_SHAPES
+from respool.cassette.redaction.secret_shapes import SHAPES as REDACTED_SHAPES
 
 # A text of these kinds under a name that says nothing is a text like any other: no rule can tell.
 UNTELLABLE = {(kind, "neutral JSON key") for kind in ("hex-32", "base62-40", "uuid session", "aws secret")}

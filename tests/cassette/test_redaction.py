@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from respool.cassette import codings
-from respool.cassette.known_values import spellings
 from respool.cassette.matching import Matching
 from respool.cassette.model import PLACEHOLDER, Chunk, Failure, Interaction, Request, Response
 from respool.cassette.redaction import DEFAULT, Env, Form, Header, Json, Path, Query, Redaction, Value, rule_id
+from respool.cassette.redaction.known_values import spellings
 from respool.errors import UsageError
 
 KEY = "k9Fz-Lq2" + "xT7vB4nW8mYc3RdP"  # no maker's shape: what finds it are positions, and knowing it

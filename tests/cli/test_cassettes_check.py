@@ -238,16 +238,16 @@ def test_more_files_are_mended_than_may_be_open_at_once(project: Project) -> Non
 
 KILLED = """
     import os, signal, sys
-    from respool.cassette import upkeep_fixes
+    from respool.cassette.upkeep import fixes
     from respool.cli import main
 
-    one, calls = upkeep_fixes._Repairs.one, []
+    one, calls = fixes._Repairs.one, []
     def killed(self, finding):
         calls.append(finding)
         if len(calls) == 3:
             os.kill(os.getpid(), signal.SIGKILL)
         return one(self, finding)
-    upkeep_fixes._Repairs.one = killed
+    fixes._Repairs.one = killed
     main(["cassettes", "check", "--fix"])
 """
 
@@ -266,8 +266,8 @@ def test_undo_without_a_fix_says_so(project: Project) -> None:
 
 
 def test_files_that_a_cassette_depends_on_make_it_stale(project: Project) -> None:
-    from respool.cassette.upkeep_age import stamped
-    from respool.cassette.upkeep_settings import load_upkeep
+    from respool.cassette.upkeep.age import stamped
+    from respool.cassette.upkeep.settings import load_upkeep
 
     schema = project.write("schema/a.json", "{}")
     project.write("pyproject.toml", '[tool.respool.cassettes.inputs]\n"*/test_a/*" = ["schema/*.json"]\n')
@@ -381,10 +381,10 @@ def test_sarif_has_what_its_schema_requires(project: Project) -> None:
 def test_every_code_has_its_rule() -> None:
     import re
 
-    from respool.cassette import baseline, upkeep
+    from respool.cassette.upkeep import baseline, checks
     from respool.cli.cassettes_sarif import RULES
 
-    texts = [Path(module.__file__).read_text() for module in (baseline, upkeep)]
+    texts = [Path(module.__file__).read_text() for module in (baseline, checks)]
     assert {code for text in texts for code in re.findall(r'"((?:[A-Z]+_)+[A-Z]+)"', text)} == set(RULES)
 
 

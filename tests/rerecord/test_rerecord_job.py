@@ -14,9 +14,9 @@ from respool.batch.spool import Spool
 from respool.batch.store.reading import Event
 from respool.batch.workers.command_line import preflight
 from respool.cassette.drift import Drift
-from respool.cassette.drift_report import as_data
+from respool.cassette.drift.report import as_data
+from respool.cassette.drift.volatile import Proposal
 from respool.cassette.library import Library
-from respool.cassette.volatile import Proposal
 from respool.files import FileLock
 from respool.rerecord.history import TASK, ended, failure_records, latest_failures
 from respool.rerecord.job import clear_staging, goes_on, run_of, source, task

@@ -6,7 +6,7 @@ import json
 from html import unescape
 
 from respool.cassette.drift import drift
-from respool.cassette.drift_report import as_data
+from respool.cassette.drift.report import as_data
 from respool.cassette.model import Cassette, Interaction, Request, Response
 from respool.rerecord.review_page import of_run
 

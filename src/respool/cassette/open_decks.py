@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from contextvars import ContextVar, Token
 
-from respool.cassette import observed
 from respool.cassette.deck import Deck
+from respool.cassette.mapping import observed
 from respool.errors import CassetteError
 
 _here: ContextVar[Deck | None] = ContextVar("respool_deck", default=None)

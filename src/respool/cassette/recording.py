@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 from respool.cassette import clients, guard
 from respool.cassette.deck import Closed, Deck, Throttle
 from respool.cassette.library import Library
+from respool.cassette.mapping.option_values import complaint
 from respool.cassette.matching import Matching
 from respool.cassette.model import Cassette, Failure, Interaction, Mode
 from respool.cassette.open_decks import Opened
-from respool.cassette.option_values import complaint
 from respool.cassette.redaction import DEFAULT, Redaction, Rule
 from respool.errors import CassetteError, CassetteMissing, CassetteRefused, RequestNotRecorded, UsageError
 
@@ -311,9 +311,9 @@ def _shown(path: Path) -> str:
 
 def dependencies(path: Path) -> dict[str, str]:
     """What a recording at `path` depends on, as the project declares it: `inputs` and `upstream` of its settings."""
-    from respool.cassette.upkeep_age import stamped
-    from respool.cassette.upkeep_settings import load_upkeep
-    from respool.cassette.upstream import version_of
+    from respool.cassette.upkeep.age import stamped
+    from respool.cassette.upkeep.settings import load_upkeep
+    from respool.cassette.upkeep.upstream import version_of
 
     real = path.absolute()
     if STAGED:

@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from respool.cassette import baseline, upkeep_fixes
+from respool.cassette.leaks.second_opinion import kingfisher
 from respool.cassette.library import Library
-from respool.cassette.second_opinion import kingfisher
-from respool.cassette.upkeep import CHECKS, Order, Seen, Spotted, check, redaction_of
-from respool.cassette.upkeep_settings import UpkeepSettings, load_upkeep
-from respool.cassette.upstream import version_of
+from respool.cassette.upkeep import baseline, fixes
+from respool.cassette.upkeep.checks import CHECKS, Order, Seen, Spotted, check, redaction_of
+from respool.cassette.upkeep.settings import UpkeepSettings, load_upkeep
+from respool.cassette.upkeep.upstream import version_of
 from respool.cli.cassettes_sarif import sarif
 from respool.cli.exits import Exit
 from respool.cli.options import FOR_MACHINES, option, together
@@ -92,10 +92,10 @@ def check_command(
         return _accept(place, seen.findings, entries, reason, expires, whole=whole, dry_run=dry_run, as_json=as_json)
     name = settings.named(place)
     verdict = baseline.judged(seen.findings, entries, order.now, name, whole=whole)
-    done: list[upkeep_fixes.Fixed] = []
+    done: list[fixes.Fixed] = []
     backup = None
     if fix and not dry_run:
-        done, backup = upkeep_fixes.fix(state_of(settings), verdict.left, redaction_of(settings, order.environ), order.now)
+        done, backup = fixes.fix(state_of(settings), verdict.left, redaction_of(settings, order.environ), order.now)
         seen = check(order)
         verdict = baseline.judged(seen.findings, entries, order.now, name, whole=whole)
     if as_sarif:
@@ -155,7 +155,7 @@ def _asked(question: str, given: str | None, option_name: str) -> str:
 
 
 def _undo(settings: UpkeepSettings, as_json: bool) -> int:
-    back, aside = upkeep_fixes.undo(state_of(settings), SYSTEM.now())
+    back, aside = fixes.undo(state_of(settings), SYSTEM.now())
     names = [name for name, _ in back.files] + [was for _, was in back.moved]
     if as_json:
         put_json({"undone": names, "kept": str(aside.folder)})
@@ -167,7 +167,7 @@ def _undo(settings: UpkeepSettings, as_json: bool) -> int:
 
 
 def _data(
-    verdict: baseline.Judged, seen: Seen, done: list[upkeep_fixes.Fixed], backup: upkeep_fixes.Backup | None
+    verdict: baseline.Judged, seen: Seen, done: list[fixes.Fixed], backup: fixes.Backup | None
 ) -> dict[str, Any]:
     accepted = [
         {**finding_data(each), "reason": entry.reason, "expires": entry.expires} for each, entry in verdict.accepted
@@ -183,18 +183,18 @@ def finding_data(finding: Spotted) -> dict[str, Any]:
     return {
         "code": finding.code, "severity": str(finding.severity), "path": finding.path, "subject": finding.subject,
         "message": finding.message, "advice": finding.advice, "fixable": finding.fixable,
-        "fix": upkeep_fixes.plan(finding) or None, "fingerprint": finding.fingerprint,
+        "fix": fixes.plan(finding) or None, "fingerprint": finding.fingerprint,
     }  # fmt: skip
 
 
 def _tell(
-    verdict: baseline.Judged, seen: Seen, done: list[upkeep_fixes.Fixed], backup: upkeep_fixes.Backup | None, *,
+    verdict: baseline.Judged, seen: Seen, done: list[fixes.Fixed], backup: fixes.Backup | None, *,
     planned: bool, asked: bool,
 ) -> None:  # fmt: skip
     for one in done:
         put(f"{'fixed' if one.fixed else 'NOT fixed'}  {one.code}  {one.subject}: {one.message}")
     for finding in verdict.left:
-        put_finding(finding, plan=(upkeep_fixes.plan(finding) or "leave it") if planned else "")
+        put_finding(finding, plan=(fixes.plan(finding) or "leave it") if planned else "")
     looked = counted(len(seen.looked_at), "cassette")
     if verdict.accepted:
         say(f"{counted(len(verdict.accepted), 'finding is', 'findings are')} accepted by the baseline")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from respool.cassette.drift import Drift, drift
-from respool.cassette.drift_report import as_data, lines, proposal_line
+from respool.cassette.drift.report import as_data, lines, proposal_line
 from respool.cassette.library import Library
 from respool.cassette.model import Cassette
 from respool.cli.exits import Exit
@@ -122,7 +122,7 @@ def put_page(page: Path, text: str) -> None:
 
 
 def _page(old: Path, new: Path | None, compared: dict[str, Drift], errors: dict[str, CassetteError]) -> str:
-    from respool.cassette.drift_page import Entry, page
+    from respool.cassette.drift.page import Entry, page
 
     entries = [Entry(name or str(new or old), each) for name, each in compared.items()]
     entries += [Entry(name, None, error.what) for name, error in errors.items()]

@@ -11,12 +11,12 @@ from typing import Any
 import click
 
 from respool.cassette.library import Library
+from respool.cassette.mapping.test_map import TestMap, cassettes_below
 from respool.cassette.model import Cassette, Failure, Interaction, header
-from respool.cassette.test_map import TestMap, cassettes_below
-from respool.cassette.upkeep import mapped
-from respool.cassette.upkeep_age import reason_of, recorded_at
-from respool.cassette.upkeep_settings import UpkeepSettings, load_upkeep
-from respool.cassette.upkeep_stats import size_of
+from respool.cassette.upkeep.age import reason_of, recorded_at
+from respool.cassette.upkeep.checks import mapped
+from respool.cassette.upkeep.settings import UpkeepSettings, load_upkeep
+from respool.cassette.upkeep.stats import size_of
 from respool.cli.exits import Exit
 from respool.cli.options import FOR_MACHINES, option
 from respool.cli.shown import in_colours, put_pairs, put_table, size_text

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from respool.cassette.library import Library
-from respool.cassette.upkeep_pruning import Kept, kept, remove
-from respool.cassette.upkeep_settings import load_upkeep
+from respool.cassette.upkeep.pruning import Kept, kept, remove
+from respool.cassette.upkeep.settings import load_upkeep
 from respool.cli.cassettes_look import found_below
 from respool.cli.exits import Exit
 from respool.cli.options import FOR_MACHINES, option, together

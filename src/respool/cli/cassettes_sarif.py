@@ -7,8 +7,8 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
 
-from respool.cassette.baseline import Entry
-from respool.cassette.upkeep import Spotted
+from respool.cassette.upkeep.baseline import Entry
+from respool.cassette.upkeep.checks import Spotted
 from respool.findings import Severity
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

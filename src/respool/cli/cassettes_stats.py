@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from respool.cassette.upkeep_stats import Stats, stats_of
+from respool.cassette.upkeep.stats import Stats, stats_of
 from respool.cli.cassettes_look import found_below
 from respool.cli.exits import Exit
 from respool.cli.options import FOR_MACHINES, option

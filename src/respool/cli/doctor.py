@@ -10,8 +10,8 @@ from respool import doctor as diagnosis
 from respool import library_doctor
 from respool.batch import backup_folder
 from respool.batch.places import Places
-from respool.cassette.upkeep_fixes import Fixed as FixedCassette
-from respool.cassette.upkeep_settings import UpkeepSettings, load_upkeep
+from respool.cassette.upkeep.fixes import Fixed as FixedCassette
+from respool.cassette.upkeep.settings import UpkeepSettings, load_upkeep
 from respool.cli.exits import Exit
 from respool.cli.options import FOR_MACHINES, OF_REHEARSALS, WHERE, option, places_of, same_spool
 from respool.cli.shown import put_finding

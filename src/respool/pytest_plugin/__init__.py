@@ -128,7 +128,7 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Keep which test opened which cassette, if any was opened."""
-    if "respool.cassette.observed" in sys.modules:
+    if "respool.cassette.mapping.observed" in sys.modules:
         from respool.pytest_plugin.observing import write_down
 
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")

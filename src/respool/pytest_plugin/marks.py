@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from respool.cassette.library import cassette_path
+from respool.cassette.mapping.option_values import complaint
 from respool.cassette.matching import Matching
-from respool.cassette.option_values import complaint
 from respool.cassette.recording import DEFAULT_MATCHING, Conditions, mode_named
 from respool.errors import UsageError
 from respool.pytest_plugin.settings import Settings, settings_of

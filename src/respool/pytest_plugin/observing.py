@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from respool.cassette import observed
 from respool.cassette.library import Library
+from respool.cassette.mapping import observed
 from respool.clock import SYSTEM
 from respool.pytest_plugin.stashed import DESELECTED, PASSED
 

@@ -66,7 +66,7 @@ def _read(config: pytest.Config) -> Settings:
     table.pop(ANSWER, None)
     folder = table.pop("folder", "cassettes")
     if table:
-        from respool.cassette.upkeep_settings import KEYS
+        from respool.cassette.upkeep.settings import KEYS
 
         for key in KEYS:  # of `respool cassettes check`, which reads them itself
             table.pop(key, None)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from respool.cassette import observed
+from respool.cassette.mapping import observed
 from respool.cassette.staging import here
 from respool.errors import RespoolError
 from respool.pytest_plugin.marks import wanted

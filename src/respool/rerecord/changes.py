@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from respool.cassette.drift import drift
-from respool.cassette.drift_report import as_data
+from respool.cassette.drift.report import as_data
 from respool.cassette.library import Library
 from respool.cassette.model import Cassette
 from respool.errors import CassetteError

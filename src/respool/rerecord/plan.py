@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from respool.cassette import observed
-from respool.cassette.test_map import TestMap, scan
-from respool.cassette.upkeep_age import stale
-from respool.cassette.upkeep_settings import load_upkeep
-from respool.cassette.upstream import version_of
+from respool.cassette.mapping import observed
+from respool.cassette.mapping.test_map import TestMap, scan
+from respool.cassette.upkeep.age import stale
+from respool.cassette.upkeep.settings import load_upkeep
+from respool.cassette.upkeep.upstream import version_of
 from respool.errors import NothingMatches, UsageError
 from respool.phrases import counted
 from respool.rerecord import selection

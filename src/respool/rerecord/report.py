@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from respool.batch.store.reading import Event
-from respool.cassette.drift_report import of_data, proposal_line
+from respool.cassette.drift.report import of_data, proposal_line
 from respool.files import private_folder, write_atomic
 from respool.phrases import counted
 from respool.rerecord.plan import Plan

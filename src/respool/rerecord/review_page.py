@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from respool.cassette.drift_page import Entry, page
-from respool.cassette.drift_report import of_data
+from respool.cassette.drift.page import Entry, page
+from respool.cassette.drift.report import of_data
 
 
 def of_run(title: str, results: Mapping[str, Any], failed: Mapping[str, str]) -> str:

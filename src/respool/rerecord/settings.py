@@ -45,7 +45,7 @@ class Settings:
 _TEXTS = ("priority", "require_env", "tests", "test_files", "volatile")
 _DURATIONS = ("max_pause", "timeout")
 _STATUSES = ("allow_status", "transient")
-_OTHERS = ("refresh",)  # read by cassette/upkeep_settings.py
+_OTHERS = ("refresh",)  # read by cassette/upkeep/settings.py
 KEYS = (*_TEXTS, *_DURATIONS, *_STATUSES, *_OTHERS, "limits", "probe")
 
 
