@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
-from collections.abc import Generator
+import weakref
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -286,3 +288,26 @@ def test_only_the_answer_that_is_played_is_made() -> None:
     deck = Deck(Cassette(tape), Matching(), Redaction(), Mode.REPLAY)
     assert deck.exchange(Request("GET", "http://a/7")) == Response(200)
     assert tape.made == [7]
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """The garbage collector does not look for what holds itself."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_a_deck_that_nobody_holds_is_gone_at_once_with_its_tape() -> None:
+    cassette = tape(("/a", b"one"))
+    deck = deck_of(cassette)
+    assert played(deck, at("/a")) == b"one"
+    with pytest.raises(RequestNotRecorded):
+        deck.exchange(at("/b"))
+    deck.close()
+    left = weakref.ref(deck), weakref.ref(deck.redaction)
+    del deck
+    assert [each() for each in left] == [None, None]

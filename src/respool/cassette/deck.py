@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
+from functools import partial
 from itertools import count
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -125,7 +126,9 @@ class Deck:
         self.misses: list[Miss] = []
         self._minds = mode is not Mode.BYPASS
         self._answers = mode in (Mode.REPLAY, Mode.FILL)
-        self._index = Index(matching, len(cassette.interactions), self._stored, repeats=repeats)
+        # Not a method of this deck: they would hold each other, and every test leave its tape to the garbage collector.
+        stored = partial(_stored, cassette, redaction)
+        self._index = Index(matching, len(cassette.interactions), stored, repeats=repeats)
         self._places = count()
         self._reserved: deque[Slot] = deque()
         self._kept: dict[int, Interaction] = {}
@@ -233,10 +236,6 @@ class Deck:
         """What was recorded since this deck was opened and answers a redacted request: nothing, but under vcrpy's rules."""
         return None
 
-    def _stored(self, place: int) -> Request:
-        """A recorded request in the form that is matched: rules that are newer than the tape hold for it too."""
-        return self._form(self.cassette.request(place))
-
     def _form(self, request: Request) -> Request:
         return self.redaction.request(request) or request
 
@@ -260,3 +259,9 @@ class Deck:
         )  # fmt: skip
         self.misses.append(Miss(redacted, str(error)))
         return error
+
+
+def _stored(cassette: Cassette, redaction: Redactor, place: int) -> Request:
+    """A recorded request in the form that is matched: rules that are newer than the tape hold for it too."""
+    recorded = cassette.request(place)
+    return redaction.request(recorded) or recorded
