@@ -197,6 +197,8 @@ class _Rerecord:
             say(f"{report.AGAIN}{there}")
 
     def _changes(self, results: dict[str, Any]) -> None:
+        for line in report.stood(results):
+            say(f"  {line}")
         lines = list(report.drift_lines(results))
         for line in lines[:SHOWN]:
             say(f"  {line}")

@@ -31,6 +31,7 @@ class Staged:
         self._users: dict[str, set[str]] = {}
         self._sharing: dict[tuple[Path, str], set[str]] = {}
         self._passed: set[str] = set()
+        self._collected: set[str] = set()
         self._causes: dict[str, str] = {}
 
     @pytest.hookimpl(tryfirst=True)
@@ -45,6 +46,7 @@ class Staged:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Note whose cassettes there are, before anything is deselected."""
+        self._collected.update(item.nodeid for item in items)
         for item in items:
             shared = item.get_closest_marker("default_cassette")
             if shared is not None and shared.args and item.get_closest_marker("vcr") is not None:
@@ -100,6 +102,7 @@ class Staged:
         idle = {path: sorted(tests - self._passed) for path, tests in self._users.items()}
         here().close({
             **self._counts, "exit": int(exitstatus), "failures": self._failed,
+            "idle_tests": sorted(self._collected - self._passed),
             "idle": {path: tests for path, tests in idle.items() if tests},
         })  # fmt: skip
 

@@ -17,13 +17,13 @@ def change(library: Library, name: str, new: Cassette, settings: Settings) -> di
     """How the cassette `name` will differ, as JSON-ready data: "interactions", "summary" ("new, 3 calls", "1 call
     changed", "no change"), and the whole report as `respool cassettes diff --json` has it. The version before the present
     one, which is still kept, tells what always changes."""
-    old = _there(library, library.path(name))
-    before = _there(library, library.previous(name))
+    old = present(library, library.path(name))
+    before = present(library, library.previous(name))
     found = drift(old, new, settings.volatile, earlier=[] if before is None else [before])
     return {"interactions": len(new.interactions), "summary": found.summary(), "report": as_data(found)}
 
 
-def _there(library: Library, path: Path) -> Cassette | None:
+def present(library: Library, path: Path) -> Cassette | None:
     """The cassette at `path`; None if there is none, or none that can be read: whatever comes is new then."""
     try:
         return library.load(path)

@@ -82,6 +82,13 @@ def drift_lines(results: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: {change['summary']}"
 
 
+def stood(results: Mapping[str, Any]) -> Iterator[str]:
+    """The cassettes that were recorded anew and stay as they were nevertheless: one line for each, with the reason."""
+    for result in results.values():
+        for name, why in sorted((result or {}).get("said", {}).get("kept", {}).items()):
+            yield f"{name}: stays as it was: {why}"
+
+
 def proposed(results: Mapping[str, Any]) -> str:
     """The setting that makes what always changed in them count for nothing; "" if nothing did."""
     return proposal_line(of_data(change["report"]) for _, change in _changes(results))

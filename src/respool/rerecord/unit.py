@@ -106,18 +106,19 @@ class Unit:
         refusal = acceptance.of_replay(code, replayed, complaint)
         if refusal is not None:
             return refusal
-        idle = {name: facts["idle"][name] for name in found if name in facts["idle"]}
-        if len(idle) == len(found):
-            tests = ", ".join(sorted({test for each in idle.values() for test in each})[:3])
-            return Refusal(Kind.NOTHING_RECORDED, f"what was recorded is shared with tests that did not run: {tests}")
-        from respool.rerecord.changes import change
+        from respool.rerecord import changes, claims
 
+        stay = claims.standing(self.settings, self.files, facts, found)
+        if len(stay) == len(found):
+            name, why = next(iter(stay.items()))
+            return Refusal(Kind.NOTHING_RECORDED, f"{name} stays as it was: {why}", cassette=name)
+        claims.remember(self.settings, facts["uses"])
         library = Library(self.settings.root)
         return {
             "cassettes": {
-                name: change(library, name, tape, self.settings) for name, tape in found.items() if name not in idle
+                name: changes.change(library, name, tape, self.settings) for name, tape in found.items() if name not in stay
             },
-            "kept": idle, "calls": facts["calls"], "waited": facts["waited"],
+            "kept": stay, "calls": facts["calls"], "waited": facts["waited"],
         }  # fmt: skip
 
     def _swap(self, library: Library, base: Path, names: Mapping[str, Any]) -> None:

@@ -347,3 +347,33 @@ def test_no_parameters_of_one_test_look_like_those_of_another(test: str, paramet
     if test != other:
         assert not of_parameters(two).fullmatch(params.as_posix())
     assert not of_parameters(one).fullmatch(two.as_posix())
+
+
+def test_a_name_that_a_fixture_gives_is_that_of_every_test_it_reaches(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "import pytest\n@pytest.fixture(scope='module')\ndef vcr_cassette_dir():\n    return 'tapes'\n"
+        "@pytest.fixture\ndef vcr_cassette_name():\n    return 'sha/red'\n"
+    )
+    marked = "import pytest\n@pytest.mark.vcr\ndef test_{0}(): ...\n"
+    for name in ("a", "b"):
+        (tmp_path / f"test_{name}.py").write_text(marked.format(name))
+    named = "@pytest.mark.vcr\n@pytest.mark.default_cassette('marked')\ndef test_d(): ...\n"
+    (tmp_path / "test_c.py").write_text(marked.format("c") + named + (
+        "class TestIn:\n    @pytest.fixture\n    def default_cassette_name(self):\n        return 'inner'\n"
+    ))  # fmt: skip
+    (tmp_path / "test_d.py").write_text(
+        "import pytest\n@pytest.mark.cassette\n@pytest.mark.parametrize('n', [1, 2])\ndef test_d(n): ...\n"
+    )
+    for number in (1, 2):
+        Library(tmp_path / "cassettes").save(f"test_d/test_d-{number}", TAPE)
+    found = scan(tmp_path)
+    shared = tmp_path / "tapes" / "sha-red.yaml"
+    assert found.files_of(shared) == (tmp_path / "test_a.py", tmp_path / "test_b.py"), "before it is recorded"
+    assert [missing.cassette for missing in found.missing] == ["tapes/sha-red.yaml"] * 2
+    # A fixture in a class says nothing about the tests outside of it, and which is which only a run can tell.
+    assert found.files[tmp_path / "test_c.py"].cassettes == frozenset()
+    shared.parent.mkdir()
+    shared.write_text("interactions: []\n")
+    own = "test_d.py::test_d plays a cassette for each of its parameters: none of them has a claim to another's"
+    assert found.claims == {shared: frozenset({"test_a.py::test_a", "test_b.py::test_b"})}, own
+    assert {test.partition("::")[0] for test in scan(tmp_path).tests_of(shared)} == {"test_a.py", "test_b.py", "test_c.py"}

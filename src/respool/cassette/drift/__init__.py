@@ -111,7 +111,7 @@ def drift(
     counts = (None if old is None else len(was), None if new is None else len(now))
     if old is None or new is None:
         return Drift(*counts, added=_told(now, range(len(now))), removed=_told(was, range(len(was))))
-    rule = matching or _rule(new)
+    rule = matching or rule_of(new)
     comparing = _Comparing(rule, [jsonpath.parse(path) for path in volatile])
     for one, other in pairwise([*earlier, old]):
         comparing.changed(one.interactions, other.interactions, _pairs(one.interactions, other.interactions, rule))
@@ -127,7 +127,8 @@ def drift(
     )
 
 
-def _rule(cassette: Cassette) -> Matching:
+def rule_of(cassette: Cassette) -> Matching:
+    """The rule that a cassette says it is matched by, less what is code: of that it has the names only."""
     told = {name: value for name, value in cassette.matching.items() if name not in ("normalise", "custom")}  # code: no text
     return Matching.of(told)
 

@@ -164,9 +164,10 @@ class _Reader:
 
     def _fixture(self, node: Function, decorator: ast.expr) -> Fixture:
         names = {**self._names, **assigned(ast.walk(node))}
+        everywhere = node in self._tree.body  # one in a class gives what it gives to the tests of that class only
         calls = self._calls(ast.walk(node), node.name, names)
         given = [each.value for each in ast.walk(node) if isinstance(each, ast.Return | ast.Yield) and each.value is not None]
-        gives = told(given[0], names, self._file) if len(given) == 1 else HOLE
+        gives = told(given[0], names, self._file) if len(given) == 1 and everywhere else HOLE
         options = _constants(given[0]) if len(given) == 1 else {}
         autouse = _keyword(decorator, "autouse")
         return Fixture(

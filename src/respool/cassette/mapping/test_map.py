@@ -54,7 +54,8 @@ class TestMap:
     """Tests and cassettes, both ways. Paths are absolute; a test's id has its file relative to `root`, as pytest's has.
 
     `orphans` are cassettes in the folders of cassettes that no test names. An orphan in `doubtful` may yet belong to a
-    test whose names only a run can tell, and that no run was seen to pass so far.
+    test whose names only a run can tell, and that no run was seen to pass so far. `claims` are, of each cassette, the
+    tests that were seen to play it, or that may by their names though it is not named after them.
 
     >>> import tempfile
     >>> scan(Path(tempfile.mkdtemp())).files
@@ -72,11 +73,12 @@ class TestMap:
     cassettes: tuple[Path, ...]
     owners: Mapping[Path, frozenset[str]] = field(repr=False)
     allowed: Mapping[Path, frozenset[int] | None] = field(repr=False)
+    claims: Mapping[Path, frozenset[str]] = field(repr=False)
 
     @classmethod
     def empty(cls, root: Path) -> TestMap:
         """The map of no test files at all."""
-        return cls(root, {}, (), (), frozenset(), (), (), {}, {})
+        return cls(root, {}, (), (), frozenset(), (), (), {}, {}, {})
 
     def tests_of(self, cassette: Path) -> tuple[str, ...]:
         """The ids of the tests that play `cassette`; a file alone stands for whatever in it does."""
@@ -107,9 +109,9 @@ def scan(
     orphans = tuple(path for path in there.paths if path not in joined.owners)
     doubtful = frozenset(path for path in orphans if unread or any(path.is_relative_to(each) for each in joined.unsure))
     every = tuple(sorted({*there.paths, *(path for path in joined.owners if path.is_file())}))
-    owners = {path: frozenset(tests) for path, tests in joined.owners.items()}
+    owners, claims = ({path: frozenset(tests) for path, tests in each.items()} for each in (joined.owners, joined.claims))
     return TestMap(
-        root, joined.entries, tuple(joined.missing), orphans, doubtful, tuple(unread), every, owners, joined.allowed
+        root, joined.entries, tuple(joined.missing), orphans, doubtful, tuple(unread), every, owners, joined.allowed, claims
     )
 
 
@@ -159,6 +161,7 @@ class _Joined:
         self._root, self._there = root, there
         self.entries: dict[Path, FileEntry] = {}
         self.owners: dict[Path, set[str]] = {}
+        self.claims: dict[Path, set[str]] = {}
         self.allowed: dict[Path, frozenset[int] | None] = {}
         self.missing: list[Missing] = []
         self.unsure: list[Path] = []  # folders of tests that name cassettes as they run, and were not seen to
@@ -176,12 +179,15 @@ class _Joined:
                 self.owners.setdefault(path, set()).add(want.test)
                 known = self.allowed.get(path, frozenset())
                 self.allowed[path] = None if known is None or want.allow is None else known | want.allow
+                if not want.own and not (want.dynamic and _uses(want.test, observed)):  # what was seen tells more than a rule
+                    self.claims.setdefault(path, set()).add(want.test)
             if want.required and not found and not _ran_without(want.test, observed):
                 self.missing.append(Missing(want.test, want.shown(self._root)))
         for test, uses in observed.items():
             for path in runs.names(uses):
                 own.add(path)
                 self.owners.setdefault(path, set()).add(test)
+                self.claims.setdefault(path, set()).add(test)
         if scope.is_test:
             self.entries[scope.file] = FileEntry(frozenset(own), bool(every), any(want.dynamic for want in every))
         if any(want.hollow for want in every) and not observed:
@@ -190,8 +196,13 @@ class _Joined:
 
 def _ran_without(test: str, observed: Mapping[str, tuple[runs.Opened, ...]]) -> bool:
     """Whether that test was seen to pass without its cassette."""
-    uses = [use for name, each in observed.items() if name == test or name.startswith(f"{test}[") for use in each]
+    uses = _uses(test, observed)
     return bool(uses) and all(use.unplayed is not None and use.stamp[0] < 0 for use in uses)
+
+
+def _uses(test: str, observed: Mapping[str, tuple[runs.Opened, ...]]) -> list[runs.Opened]:
+    """What that test, with whatever parameters, was seen to open."""
+    return [use for name, each in observed.items() if name == test or name.startswith(f"{test}[") for use in each]
 
 
 def _python_files(root: Path, below: Sequence[Path]) -> list[Path]:

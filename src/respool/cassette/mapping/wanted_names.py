@@ -38,8 +38,8 @@ class Rule(NamedTuple):
 class Want(NamedTuple):
     """One of `paths`, or some of what `rules` mean, belongs to `test`. `required`: where none is there, one is missing.
 
-    `dynamic`: only a run can tell the name; `hollow`: not even a part of it is known. `allow` are the error statuses
-    that the test wants on it (None: all).
+    `dynamic`: only a run can tell the name; `hollow`: not even a part of it is known. `own`: it is named after the test,
+    so that no other one plays it. `allow` are the error statuses that the test wants on it (None: all).
     """
 
     test: str
@@ -48,6 +48,7 @@ class Want(NamedTuple):
     required: bool
     dynamic: bool = False
     hollow: bool = False
+    own: bool = False
     allow: frozenset[int] | None = frozenset()
 
     def shown(self, root: Path) -> str:
@@ -158,42 +159,49 @@ class _Names:
             return Want(test, (cassette_path(self.folder, module, cls),), (), required)
         if case.name == HOLE:
             place = cassette_path(self.folder, module, cls).parent.as_posix()
-            return Want(test, (), (_rule(f"{place}/{HOLE}.json"),), False, dynamic=True)
+            return Want(test, (), (_rule(f"{place}/{HOLE}.json"),), False, dynamic=True, own=True)
         plain = cassette_path(self.folder, module, cls, case.name)
         parametrised = self.scope.parametrised(case)
         if parametrised is False:
-            return Want(test, (plain,), (), required)
+            return Want(test, (plain,), (), required, own=True)
         start = plain.with_suffix("").as_posix() + "-"
         rule = Rule(of_parameters(plain), start, f"{start}*.json")
-        return Want(test, () if parametrised else (plain,), (rule,), required, dynamic=True)
+        return Want(test, () if parametrised else (plain,), (rule,), required, dynamic=True, own=True)
 
     def of_vcr(self, case: Case, test: str) -> Iterator[Want]:
         """The cassettes of `vcr` marks, where pytest-recording and pytest-vcr put them."""
         folder, suffix = self._vcr_folder(), self._vcr_suffix(case)
-        named = case.closest("default_cassette")
         required = case.closest("vcr") is not None
         for extra in dict.fromkeys(name for mark in case.marks if mark.kind == "vcr" for name in mark.arguments):
             yield self.at(posixpath.join(folder, extra), test, required=True)
-        if named is not None:
-            name = named.arguments[0] if named.arguments else str(named.options.get("name", HOLE))
+        name = self._vcr_name(case)
+        if name is not None:
             text = name if name.endswith(suffix) else f"{name}{suffix}"
             yield self.at(f"{folder}/{text}", test, required=required)
-            return
-        if any(self.scope.fixture(name) for name in ("vcr_cassette_name", "default_cassette_name")):
-            yield self.at(f"{folder}/{HOLE}{suffix}", test, required=False)
             return
         stem = HOLE if case.name == HOLE else case.name
         name = (f"{case.cls}.{stem}" if case.cls else stem).translate(_ODD)
         parametrised = self.scope.parametrised(case)
         if case.name == HOLE or HOLE in folder:
-            yield self.at(f"{folder}/{name}{suffix}", test, required=False)
+            yield self.at(f"{folder}/{name}{suffix}", test, required=False)._replace(own=True)
             if case.name != HOLE:
-                yield self.at(f"{folder}/{name}[{HOLE}{suffix}", test, required=False)
+                yield self.at(f"{folder}/{name}[{HOLE}{suffix}", test, required=False)._replace(own=True)
             return
         plain = Path(f"{folder}/{name}{suffix}")
         rule = _rule(f"{folder}/{name}[{HOLE}{suffix}", f"{folder}/{name}[*{suffix}")
         rules = () if parametrised is False else (rule,)
-        yield Want(test, () if parametrised else (plain,), rules, required, dynamic=bool(rules))
+        yield Want(test, () if parametrised else (plain,), rules, required, dynamic=bool(rules), own=True)
+
+    def _vcr_name(self, case: Case) -> str | None:
+        """The name that a fixture of the project or a mark gives, in the order in which the plugin asks them; None: the
+        test's own. HOLE where only a run can tell."""
+        whole, named = self.scope.fixture("default_cassette_name"), case.closest("default_cassette")
+        if whole is not None:
+            return whole.gives
+        if named is not None:
+            return named.arguments[0] if named.arguments else str(named.options.get("name", HOLE))
+        part = self.scope.fixture("vcr_cassette_name")
+        return None if part is None else part.gives.translate(_ODD)
 
     def _vcr_folder(self) -> str:
         override = self.scope.fixture("vcr_cassette_dir") or self.scope.fixture("cassette_dir")
@@ -215,7 +223,8 @@ class _Names:
         """The cassette of use_cassette(...) and its like."""
         if call.path is None:
             place = call.folder or self.scope.file.parent.as_posix()
-            return self.at(f"{place}/{call.function}{call.suffix}", test, required=False, any_suffix=not call.suffix)
+            text = f"{place}/{call.function}{call.suffix}"
+            return self.at(text, test, required=False, any_suffix=not call.suffix)._replace(own=True)
         path = call.path if call.path.endswith(call.suffix) else call.path + call.suffix
         if call.folder and not path.startswith(call.folder):
             path = posixpath.join(call.folder, path)
