@@ -91,7 +91,7 @@ def test_a_cassette_that_cannot_be_read_is_not_overwritten(project: Project) -> 
     assert path.read_text() == '{"format": 99}'
 
 
-def test_what_is_outside_of_the_project_or_not_to_be_kept_is_left_alone(project: Project, tmp_path: Path) -> None:
+def test_what_is_outside_of_the_project_or_not_to_be_kept_is_left_alone(project: Project, service: Service) -> None:
     project.test("test_a", """
 from respool import use_cassette
 
@@ -102,6 +102,10 @@ def test_marked():
 @pytest.mark.cassette(mode="bypass")
 def test_live():
     get("/ok/live")
+
+def test_live_for_a_moment():
+    with use_cassette("tests/cassettes/bypassed.json", mode="bypass"):
+        get("/ok/moment")
 
 def test_called():
     with use_cassette("tests/cassettes/called.json"):
@@ -115,6 +119,8 @@ def test_elsewhere(tmp_path):
     verdict = run(project, "tests/test_a.py")
     assert verdict["outcome"] == "done", verdict
     assert sorted(project.cassettes) == ["called.json", "test_a/test_marked.json"]
+    asked = ["/ok/marked", "/ok/live", "/ok/moment", "/ok/called", "/ok/own"]
+    assert service.paths() == asked, "once each: the proof that what was recorded can be played is offline"
 
 
 def test_tests_marked_vcr_are_recorded_again_in_their_own_format(project: Project, service: Service) -> None:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import SkipTest  # what pytest and unittest both take for a skip, wherever it is raised
 
 from respool.cassette.deck import Throttle
 from respool.cassette.library import Library
@@ -81,7 +82,10 @@ class Staging:
         )  # fmt: skip
 
     def instead(self, path: Path, mode: Mode, declared: frozenset[int] | None) -> Instead:
-        """What a cassette at `path` becomes; `declared` are the error statuses that its test wants (None: all)."""
+        """What a cassette at `path` becomes; `declared` are the error statuses that its test wants (None: all).
+
+        Where only what was just recorded is played, nothing goes live: a test that would is skipped (raises SkipTest).
+        """
         if declared is not None:
             declared |= frozenset(self.orders.allow_status)
         place = self._place(path)
@@ -89,8 +93,10 @@ class Staging:
         if place is not None:
             self.uses.setdefault(place.relative_to(self.folder).as_posix(), set()).add(test)
         if not self.orders.records:
-            offline = place is not None and mode is not Mode.BYPASS
-            return Instead(self.played_from(path), Mode.REPLAY if offline else mode, declared, None)
+            live = mode is Mode.BYPASS or (place is None and mode is not Mode.REPLAY and not path.is_file())
+            if live and test:
+                raise SkipTest(f"it goes live (mode {mode.value!r}, {str(path)!r}), and this run proves what plays offline")
+            return Instead(self.played_from(path), Mode.REPLAY, declared, None)
         throttle = self.throttling.around(declared)
         if place is None or mode is Mode.BYPASS:
             return Instead(path, mode, declared, throttle)
