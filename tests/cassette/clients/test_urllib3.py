@@ -131,6 +131,47 @@ def test_a_played_answer_is_one_of_http_client() -> None:
     assert PlayedResponse(streamed, "GET").read() == b"".join(PIECES)
 
 
+class _Wire:
+    """A socket that has received `data`."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, mode: str) -> io.BytesIO:
+        return io.BytesIO(self._data)
+
+
+_READS: dict[str, tuple[tuple[Any, ...], ...]] = {
+    "whole": (("read",), ("read",)),
+    "as much as there is": (("read", 3), ("read",)),
+    "more than there is": (("read", 99), ("read", 99)),
+    "nothing, then all": (("read", 0), ("read",)),
+    "in pieces": (("read", 2), ("read", 2), ("read",)),
+    "one, then the rest": (("read1", 1), ("read",), ("read",)),
+    "into a buffer": (("readinto", bytearray(2)), ("read",)),
+    "by lines": (("readline",), ("readline",)),
+    "closed first": (("close",), ("read",), ("close",)),
+    "closed then": (("read", 2), ("close",), ("read", 1)),
+    "all, then closed": (("read",), ("close",), ("read", 1)),
+    "flushed": (("flush",), ("read",), ("flush",)),
+}
+
+
+@pytest.mark.parametrize("how", _READS)
+@pytest.mark.parametrize(("method", "status", "body"), [
+    ("GET", 200, b"abc"), ("GET", 200, b""), ("HEAD", 200, b"abc"), ("GET", 204, b""), ("GET", 304, b""),
+])  # fmt: skip
+def test_a_played_answer_is_read_as_one_from_a_socket_is(method: str, status: int, body: bytes, how: str) -> None:
+    head = f"HTTP/1.1 {status} So\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    real = HTTPResponse(_Wire(head + (b"" if method == "HEAD" else body)), method=method)  # type: ignore[arg-type]
+    real.begin()
+    played = PlayedResponse(Response(status, "So", headers=(("Content-Length", str(len(body))),), body=body), method)
+    for name, *options in _READS[how]:
+        assert getattr(played, name)(*options) == getattr(real, name)(*options)
+        assert (played.isclosed(), played.closed, played.length) == (real.isclosed(), real.closed, real.length)
+    assert (played.msg.items(), played.headers is played.msg) == (real.msg.items(), real.headers is real.msg)
+
+
 @pytest.mark.parametrize("told", ["2", "2000"])
 def test_a_tape_with_a_wrong_length_is_played_whole(told: str) -> None:
     """Redacted, or written by another program."""

@@ -17,6 +17,20 @@ from respool.cassette.model import Failure, Headers, Response
 EARLY_END = Failure("closed", "the connection was closed before the end of the body")
 
 
+class _Message:
+    """`headers` and `msg`, made for those who ask: requests looks for cookies there, urllib3 by itself does not."""
+
+    def __get__(self, answer: Any, owner: object = None) -> Any:
+        if answer is None:
+            return self
+        made = HTTPMessage()
+        for pair in answer.pairs:
+            made.set_raw(*pair)
+        kept = vars(answer)
+        kept.setdefault("msg", made)  # urllib has put the reason there
+        return kept.setdefault("headers", made)
+
+
 class PlayedResponse(HTTPResponse):
     """An answer from the tape, its body read from memory; in chunked coding where it came so, in the recorded chunks.
 
@@ -28,6 +42,9 @@ class PlayedResponse(HTTPResponse):
     """The headers, in the order of the wire."""
 
     chunked, chunk_left, will_close, debuglevel = False, None, False, 0
+    headers = msg = _Message()
+    fp: Any
+    closed = False  # io's own way of asking fails at first, each of the many times: it looks for a mark that is not there
 
     def __init__(self, response: Response, method: str) -> None:
         # Not the parent's __init__: it wants a socket, and its `begin` would parse what is here already.
@@ -47,19 +64,19 @@ class PlayedResponse(HTTPResponse):
         self.reason = response.reason
         self.version = 10 if response.version == "HTTP/1.0" else 11
         self._method = method
-        body: Any = BytesIO(chunked(pieces) if self.chunked else whole)
-        self.fp = body
+        self._whole = whole
+        self.fp = BytesIO(chunked(pieces) if self.chunked else whole)
         self.length = 0 if bodyless else None if self.chunked else len(whole)
 
-    def __getattr__(self, name: str) -> Any:
-        if name not in ("headers", "msg"):
-            raise AttributeError(name)
-        # Made for those who ask: urllib3 by itself does not. (urllib puts the reason in the place of `msg`.)
-        made = HTTPMessage()
-        for pair in self.pairs:
-            made.set_raw(*pair)
-        vars(self).setdefault("headers", made)
-        return vars(self).setdefault("msg", made) if name == "msg" else made
+    def read(self, amt: int | None = None) -> bytes:
+        if self.length == len(self._whole) and self.fp is not None and (amt is None or amt >= self.length):
+            # Nothing was read yet, and all is wanted: no need to copy it, nor to count what is left.
+            self.length, self.fp = 0, None
+            return self._whole
+        return super().read(amt)
+
+    def close(self) -> None:
+        self.closed, self.fp = True, None
 
     def __del__(self) -> None:
         """There is nothing to close, and the parent's way of closing costs as much as all the rest."""
