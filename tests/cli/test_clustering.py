@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
-from program import Ended, Folder, Until
+from program import PROGRAM, Ended, Folder, Until
 
 from planted_clusters import write_network, write_table
 from respool.batch.model import JobState
@@ -159,6 +160,35 @@ def test_what_cannot_be_written_is_said_before_the_work(network: Folder, out: st
     assert said.startswith("respool: Invalid value for '--out': ")
     assert not (network.path / ".respool").exists()
     assert (network.path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("out", ["sets.gmt", "./edges.tsv", "link.tsv"])
+def test_what_goes_in_is_never_written_over(network: Folder, out: str) -> None:
+    (network.path / "link.tsv").symlink_to("edges.tsv")
+    before = {file.name: file.read_bytes() for file in network.path.iterdir()}
+    ended = run(network, *NETWORK, "--out", out, code=2)
+    assert f"respool: --out cannot be {str(Path(out))!r}: it is read" in ended.err
+    assert {file.name: file.read_bytes() for file in network.path.iterdir()} == before
+
+
+def test_a_folder_that_takes_no_files_is_told_before_the_work(network: Folder) -> None:
+    (network.path / "closed").mkdir(mode=0o555)
+    like_others = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
+    argv = [*like_others, PROGRAM, *NETWORK, "--out", "closed/out.json"]
+    done = subprocess.run(argv, cwd=network.path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "nothing can be written in the folder 'closed'" in done.stderr
+    assert not (network.path / ".respool").exists()
+
+
+def test_two_kinds_of_rows_are_told_before_the_work_and_clustered_as_told(folder: Folder) -> None:
+    folder.write("two.csv", "id,a,b\n" + "".join(f"r{n:02},{n % 2},{1 - n % 2}\n" for n in range(24)))
+    refused = run(folder, "cluster", "table", "two.csv", "--json", code=2)
+    assert refused.data["error"]["what"] == "two.csv has 2 different rows; 3 clusters need as many"
+    assert refused.data["error"]["next"] == "--k 2"
+    assert not (folder.path / ".respool").exists()
+    done = run(folder, "cluster", "table", "two.csv", "--k", "2", *QUICK, "--no-summaries")
+    assert [line.split()[1] for line in done.out.splitlines()[1:]] == ["12", "12"]
 
 
 def test_a_killed_run_is_gone_on_with(folder: Folder, until: Until) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from program import Folder
 
-from respool.cli.options import places_of
+from respool.cli.options import keep_apart, places_of
+from respool.errors import UsageError
 
 
 def test_the_option_then_the_environment_then_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,3 +83,12 @@ def test_the_grace_of_the_project(
     program.send_signal(signal.SIGINT)
     program.communicate(timeout=30)  # ends by itself, long before the task would
     assert program.returncode == 130
+
+
+def test_a_file_is_read_or_written_once(tmp_path: Path) -> None:
+    one, other = tmp_path / "a", tmp_path / "b"
+    keep_apart({"--out": one, "--html": None, "--tsv": None}, [other])
+    with pytest.raises(UsageError, match=r"--html cannot be '.*b': it is read"):
+        keep_apart({"--out": one, "--html": other}, [other])
+    with pytest.raises(UsageError, match=r"--html cannot be '.*a': --out is written there"):
+        keep_apart({"--out": one, "--html": tmp_path / "x" / ".." / "a"}, [])

@@ -201,3 +201,14 @@ def test_a_judge_that_rejects_is_counted(here: Here) -> None:
     assert data["result"]["succeeded"] == 1
     assert data["spent"]["judge"]["calls"] == 1
     assert "cluster 1, judge: accepted, 0 of 2 claims not borne out" in done.stderr
+
+
+def test_what_goes_in_is_never_written_over(here: Here) -> None:
+    before = (here.folder / "clusters.json").read_bytes()
+    for option in ("--out", "--html", "--tsv"):
+        said = here("summarise", "clusters.json", *asking("http://127.0.0.1:9/v1"), option, "clusters.json", code=2).stderr
+        assert f"{option} cannot be 'clusters.json': it is read" in said
+    twice = here("summarise", "clusters.json", "--out", "a", "--html", "a", code=2).stderr
+    assert "--out cannot be 'a': --html is written there" in twice
+    assert (here.folder / "clusters.json").read_bytes() == before
+    assert not (here.folder / ".respool").exists()

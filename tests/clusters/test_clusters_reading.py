@@ -76,3 +76,17 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_number_is_a_finite_one() -> None:
     assert [number_of(cell) for cell in ("1", "-2.5e3", "nan", "inf", "1_000", "")] == [1.0, -2500.0, None, None, None, None]
+
+
+def test_the_line_ends_of_an_old_mac_end_lines(tmp_path: Path) -> None:
+    (tmp_path / "t").write_bytes(b"a\tb\r1\t2\r")
+    assert rows_of(read_text(tmp_path / "t")).cells == [["a", "b"], ["1", "2"]]
+
+
+@pytest.mark.parametrize("content", ["a\tb\n1\t2\n".encode("utf-16-le"), b"a\tb\n\0\1\2\3\n"])
+def test_what_holds_zero_bytes_is_no_text(tmp_path: Path, content: bytes) -> None:
+    """UTF-16 without its mark is valid UTF-8, with a zero byte at every second place."""
+    (tmp_path / "t").write_bytes(content)
+    with pytest.raises(UsageError, match=r"t holds zero bytes: it is UTF-16, or no text") as caught:
+        read_text(tmp_path / "t")
+    assert caught.value.command == "export it as UTF-8 text, tab separated"

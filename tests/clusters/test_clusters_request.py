@@ -41,11 +41,16 @@ def test_options_may_be_left_out() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"resolution": 0.0}, "resolution must be more than 0, not 0.0"),
-        ({"resolution": float("nan")}, "resolution must be more than 0, not nan"),
-        ({"tries": 0}, "tries must be at least 1, not 0"),
+        ({"resolution": 0.0}, "resolution must be more than 0 and at most 1000000, not 0.0"),
+        ({"resolution": float("nan")}, "resolution must be more than 0 and at most 1000000, not nan"),
+        ({"resolution": float("inf")}, "resolution must be more than 0 and at most 1000000, not inf"),
+        ({"min_score": float("inf")}, "min_score must be a finite number, not inf"),
+        ({"tries": 0}, "tries must be at least 1 and at most 10000, not 0"),
+        ({"tries": 10**11}, "tries must be at least 1 and at most 10000, not 100000000000"),
+        ({"resamples": 10**9}, "resamples must be at least 0 and at most 10000, not 1000000000"),
         ({"min_size": 1}, "min_size must be at least 2, not 1"),
-        ({"seed": -1}, "seed must be at least 0, not -1"),
+        ({"seed": -1}, "seed must be at least 0 and at most 4294967295, not -1"),
+        ({"seed": 2**32}, "seed must be at least 0 and at most 4294967295, not 4294967296"),
         ({"alpha": 1.5}, "alpha must be more than 0 and at most 1, not 1.5"),
     ],
 )

@@ -128,3 +128,36 @@ def test_the_negative_control_of_the_real_table() -> None:
     assert control is not None
     assert (control.shuffles, control.low, control.real_low) == (20, control.tested, 0)
     assert control.tested == 20 * control.real >= 60
+
+
+def alike(many: int = 20) -> list[list[str]]:
+    """Two kinds of rows, each as often."""
+    return [["id", "a", "b", "letter"], *([f"r{n:02}", str(n % 2), str(1 - n % 2), "xy"[n % 2]] for n in range(many))]
+
+
+def test_two_kinds_of_rows_are_two_clusters_if_two_are_asked_for(tmp_path: Path) -> None:
+    found = clustered(tmp_path, alike(), k=2, min_size=2)
+    assert [one.size for one in found.clusters] == [10, 10]
+    assert set(found.picture.y) == {0.5}  # there is one axis only
+
+
+def test_fewer_kinds_of_rows_than_clusters_are_refused_as_the_table_is_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"t\.csv has 2 different rows; 3 clusters need as many") as caught:
+        clustered(tmp_path, alike())
+    assert caught.value.command == "--k 2"
+    with pytest.raises(UsageError, match="93 clusters need as many"):
+        clustered(tmp_path, planted(), k=93)
+
+
+def test_one_axis_is_enough(tmp_path: Path) -> None:
+    found = clustered(tmp_path, planted(groups=2), axes=1)
+    assert len(found.clusters) >= 2
+    assert len(found.picture.x) == len(found.picture.y) == 61
+
+
+def test_a_resample_in_which_all_rows_are_alike_is_one_cluster(tmp_path: Path) -> None:
+    rows = alike(24)
+    for n, row in enumerate(rows[1:]):
+        row[1:3] = ("1", "0") if n < 2 else ("0", "1")
+    found = clustered(tmp_path, rows, k=2, min_size=2, min_share=0.0, resamples=60)  # 4 % of them draw neither
+    assert [one.size for one in found.clusters] == [22, 2]

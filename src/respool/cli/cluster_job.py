@@ -18,7 +18,7 @@ from respool.cli.talk import columns, keep, put, say
 from respool.cli.wanted import Wanted, check_workers
 from respool.clusters.confidence import confidence
 from respool.clusters.model import Cluster, Clustering, Notice
-from respool.clusters.record import Record
+from respool.clusters.request import Request
 from respool.phrases import counted
 from respool.summaries.settings import load_settings
 from respool.summaries.tasks import generation_task, session_with
@@ -41,11 +41,12 @@ HOW = together(
 )
 
 
-def run_clustering(task: Task, request: Record, name: str, check: Check, given: dict[str, Any]) -> int:
+def run_clustering(task: Task, request: Request, name: str, check: Check, given: dict[str, Any]) -> int:
     """Submit the one item of a clustering under this name, run it with what follows, show it; the exit code.
 
     `given` are the options of HOW, WHERE and FOR_MACHINES. Raises UsageError, before anything is written, for bad input.
     """
+    options.keep_apart({"--out": given["out"]}, request.files())
     settings = load_settings({})
     workers = check_workers(given["workers"] or settings.concurrency or 1)
     say(check())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from respool.batch.places import Places
+from respool.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,10 +48,24 @@ class OutputFile(click.Path):
             self.fail(f"there is no folder {str(path.parent)!r}.", param, ctx)
         if not path.name or (path.exists() and not path.is_file()):
             self.fail(f"{str(value)!r} is no regular file.", param, ctx)
+        if not os.access(path.parent, os.W_OK):  # the file is made there under another name, and renamed
+            self.fail(f"nothing can be written in the folder {str(path.parent)!r}.", param, ctx)
         return path
 
 
 OUTPUT = OutputFile()
+
+
+def keep_apart(outputs: Mapping[str, Path | None], inputs: Iterable[str | Path]) -> None:
+    """Raise UsageError if one file is to be read and written, or written twice. `outputs` are paths by their options."""
+    known = {os.path.realpath(path): "it is read" for path in inputs}
+    for name, path in outputs.items():
+        if path is None:
+            continue
+        place = os.path.realpath(path)
+        if place in known:
+            raise UsageError(f"{name} cannot be {str(path)!r}: {known[place]}", where=place, command="another name for it")
+        known[place] = f"{name} is written there"
 
 
 def places_of(spool: str | None, *, rehearsal: bool = False) -> Places:

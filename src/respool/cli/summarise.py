@@ -97,6 +97,8 @@ class _Summarise:
         self.settings = load_settings({name: given[name] for name in named})
         if given["record"] and given["cassette"] is None:
             raise UsageError("--record needs --cassette", command="respool summarise --help")
+        inputs = [source] if given["cassette"] is None else [source, given["cassette"]]
+        options.keep_apart({f"--{name}": given[name] for name in ("html", "tsv", "out")}, inputs)
         self.places = options.places_of(given["spool"])
         self.data, name = self._source(source)
         self.name = f"summaries of {name}"

@@ -8,10 +8,11 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import cdist
 
 from respool.clusters.kmeans import consolidated
+from respool.clusters.request import FEWEST
 from respool.clusters.stability import Membership
 
 Floats = NDArray[np.float64]
-FEWEST, MOST = 3, 10  # clusters, where the data choose their number
+MOST = 10  # clusters, where the data choose their number, which are FEWEST at least
 _CHUNK = 1000  # rows whose distances to all others are in memory at once
 
 

@@ -19,8 +19,7 @@ from respool.clusters.model import in_order as numbered
 from respool.clusters.picture import fitted
 from respool.clusters.request import TableOptions
 from respool.clusters.stability import Membership, stability
-from respool.clusters.table import Table
-from respool.errors import UsageError
+from respool.clusters.table import Table, check_different
 from respool.phrases import counted
 
 NO_STRUCTURE = 0.25  # a mean silhouette up to here is "no substantial structure" (Kaufman and Rousseeuw 1990)
@@ -37,9 +36,7 @@ def cluster_table(table: Table, options: TableOptions, told: Told = lambda _: No
     told("finding axes")
     everything = np.arange(len(table.ids))
     points = _axes(table, options, everything)
-    different, wanted = len(np.unique(points.rows.round(9), axis=0)), options.k or 3
-    if different < wanted:
-        raise UsageError(f"{table.source.name} has {counted(different, 'different row')}; {wanted} clusters need as many")
+    check_different(table.source.name, len(np.unique(points.rows.round(9), axis=0)), options)  # on the axes that are kept
     told("growing the tree")
     labels = cluster(points.rows, options.k)
     groups = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
@@ -57,7 +54,8 @@ def cluster_table(table: Table, options: TableOptions, told: Told = lambda _: No
     continuum = Notice(
         "continuum", f"no substantial structure (mean silhouette {width:.2f}): the clusters are parts of a continuum", 1
     )
-    across, down = fitted([(float(row[0]), float(row[1])) for row in points.rows[:, :2]])
+    plane = np.pad(points.rows, ((0, 0), (0, 1)))  # there may be one axis only
+    across, down = fitted([(float(row[0]), float(row[1])) for row in plane])
     return Clustering(
         ClusterKind.PHENOTYPE, tuple(clusters), len(table.ids), "continuum" if width <= NO_STRUCTURE else "clusters", width,
         dropped=Dropped(options.min_size, len(small), sum(map(len, small))), inputs=(table.source,),
@@ -92,7 +90,8 @@ def _again(table: Table, options: TableOptions, k: int, seed: int) -> Membership
     many = len(table.ids)
     drawn = np.array(sorted(random.Random(seed).sample(range(many), max(k + 1, round(many * DRAWN_ROWS)))), dtype=np.int64)
     found = np.full(many, -1, dtype=np.int64)
-    found[drawn] = cluster(_axes(table, options, drawn).rows, k)
+    different = len(np.unique(table.kinds[drawn]))
+    found[drawn] = cluster(_axes(table, options, drawn).rows, min(k, different)) if different > 1 else 0
     return found
 
 

@@ -46,9 +46,8 @@ def read_text(path: Path) -> Text:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
             raise UsageError(f"{path.name} is a damaged gzip file", where=str(path), why=str(error)) from None
-    if data.startswith((_ZIP, *_UTF16)):
-        what = "a zip file (a spreadsheet is one)" if data.startswith(_ZIP) else "UTF-16 text"
-        raise UsageError(f"{path.name} is {what}", where=str(path), command="export it as UTF-8 text, tab separated")
+    if (what := _no_text(data)) is not None:
+        raise UsageError(f"{path.name} {what}", where=str(path), command="export it as UTF-8 text, tab separated")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -59,7 +58,16 @@ def read_text(path: Path) -> Text:
         ) from None  # fmt: skip
     if not text.strip():
         raise UsageError(f"{path.name} is empty", where=str(path))
-    return Text(path.name, digest, [line.rstrip("\r") for line in text.split("\n")])
+    return Text(path.name, digest, text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
+
+
+def _no_text(data: bytes) -> str | None:
+    """What bytes are that cannot be UTF-8 text, or None."""
+    if data.startswith(_ZIP):
+        return "is a zip file (a spreadsheet is one)"
+    if data.startswith(_UTF16):
+        return "is UTF-16 text"
+    return "holds zero bytes: it is UTF-16, or no text" if b"\0" in data else None  # valid UTF-8, but nobody's name
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,24 @@ from respool.clusters.record import Record
 from respool.errors import UsageError
 from respool.files import file_digest
 
+FEWEST = 3  # clusters of a table, where the data choose their number
+LARGEST_SEED = 2**32 - 1  # what other programs take too
+MOST_ROUNDS = 10_000  # of anything that is done over and over: more would not end within the hour of a clustering
+FINEST = 1_000_000  # resolution, at which every vertex of a network is alone
+
 
 def _check(options: Any, names: Iterable[str], *, least: float = -inf, above: float = -inf, most: float = inf) -> None:
     for name in names:
         value = getattr(options, name)
-        if value is not None and not (least <= value <= most and value > above):
-            limits = [f"{word} {limit:g}" for word, limit in (("at least", least), ("more than", above), ("at most", most))
+        if value is None:
+            continue
+        if not (least <= value <= most and value > above):
+            limits = [f"{word} {limit if isinstance(limit, int) else f'{limit:g}'}"
+                      for word, limit in (("at least", least), ("more than", above), ("at most", most))
                       if abs(limit) != inf]  # fmt: skip
             raise UsageError(f"{name} must be {' and '.join(limits)}, not {value!r}")
+        if value == inf:
+            raise UsageError(f"{name} must be a finite number, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +86,13 @@ class NetworkOptions(Record):
     shuffles: int = 20
 
     def __post_init__(self) -> None:
-        _check(self, ("resolution",), above=0.0)
-        _check(self, ("tries", "min_overlap", "max_set_size"), least=1)
+        _check(self, ("resolution",), above=0.0, most=FINEST)
+        _check(self, ("tries",), least=1, most=MOST_ROUNDS)
+        _check(self, ("min_overlap", "max_set_size"), least=1)
         _check(self, ("min_size",), least=2)
-        _check(self, ("seed", "min_score", "resamples", "shuffles", "split_above"), least=0)
+        _check(self, ("min_score", "split_above"), least=0)
+        _check(self, ("seed",), least=0, most=LARGEST_SEED)
+        _check(self, ("resamples", "shuffles"), least=0, most=MOST_ROUNDS)
         _check(self, ("alpha",), above=0.0, most=1.0)
 
 
@@ -111,7 +124,8 @@ class TableOptions(Record):
         _check(self, ("k",), least=2)
         _check(self, ("axes",), least=1)
         _check(self, ("min_size",), least=2)
-        _check(self, ("seed", "resamples", "shuffles"), least=0)
+        _check(self, ("seed",), least=0, most=LARGEST_SEED)
+        _check(self, ("resamples", "shuffles"), least=0, most=MOST_ROUNDS)
         _check(self, ("min_share",), least=0.0, most=0.5)
         _check(self, ("alpha",), above=0.0, most=1.0)
 
@@ -128,6 +142,11 @@ class NetworkRequest(Record):
     background_file: InputFile | None = None
     options: NetworkOptions = NetworkOptions()
 
+    def files(self) -> tuple[str, ...]:
+        """The paths of everything that goes in."""
+        more = (one.path for one in (self.aliases, self.background_file) if one is not None)
+        return (self.edges.path, *(one.path for one in self.gene_sets), *more)
+
 
 @dataclass(frozen=True, slots=True)
 class TableRequest(Record):
@@ -135,6 +154,10 @@ class TableRequest(Record):
 
     table: InputFile
     options: TableOptions = TableOptions()
+
+    def files(self) -> tuple[str, ...]:
+        """The paths of everything that goes in."""
+        return (self.table.path,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +173,10 @@ class ImportRequest(Record):
     def __post_init__(self) -> None:
         _check(self, ("min_size",), least=1)
         _check(self, ("alpha",), above=0.0, most=1.0)
+
+    def files(self) -> tuple[str, ...]:
+        """The paths of everything that goes in."""
+        return (self.clusters.path, *(one.path for one in self.enrichment))
+
+
+Request = NetworkRequest | TableRequest | ImportRequest

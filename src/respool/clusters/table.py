@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from respool.clusters.model import Input, Notice
 from respool.clusters.reading import MISSING, Rows, listed, number_of, read_text, rows_of
-from respool.clusters.request import TableOptions
+from respool.clusters.request import FEWEST, TableOptions
 from respool.errors import UsageError
 from respool.phrases import counted
 
@@ -35,12 +36,13 @@ class Feature:
 @dataclass(frozen=True, slots=True)
 class Table:
     """Rows sorted by id; `active` features make the clusters, `supplementary` ones describe them. All of the active are
-    numbers, or none is."""
+    numbers, or none is. `kinds` numbers the rows so that those which are alike in all active features have one number."""
 
     ids: tuple[str, ...]
     names: dict[str, str]
     active: tuple[Feature, ...]
     supplementary: tuple[Feature, ...]
+    kinds: NDArray[np.int64]
     source: Input
     notices: tuple[Notice, ...]
 
@@ -54,7 +56,7 @@ def read_table(path: Path, options: TableOptions) -> Table:
 
     Columns of 0 and 1 and of text are categorical, others numeric. Features that are (nearly) constant are left out, and
     so are text columns with about a level to a row, both counted. Raises UsageError for text in a numeric column, an id
-    that is there twice, a row of another length, and a table that mixes both kinds.
+    that is there twice, a row of another length, a table that mixes both kinds, and fewer different rows than clusters.
     """
     rows = rows_of(text := read_text(path))
     header = rows.cells[0]
@@ -72,11 +74,29 @@ def read_table(path: Path, options: TableOptions) -> Table:
     found = [each for each in features if each is not None]
     active = tuple(each for each in found if each.name not in options.supplementary)
     _check_kinds(active, rows.name)
+    kinds = _kinds(active)
+    check_different(rows.name, int(kinds.max()) + 1, options)
     return Table(
         ids, {} if named is None else {rows.cells[row][key]: rows.cells[row][named] for row in order}, active,
-        tuple(each for each in found if each.name in options.supplementary), text.as_input("table", len(ids)),
+        tuple(each for each in found if each.name in options.supplementary), kinds, text.as_input("table", len(ids)),
         reader.notices(),
     )  # fmt: skip
+
+
+def check_different(name: str, different: int, options: TableOptions) -> None:
+    """Raise UsageError if a table has fewer different rows than there have to be clusters."""
+    wanted = options.k or FEWEST
+    if different < wanted:
+        raise UsageError(
+            f"{name} has {counted(different, 'different row')}; {wanted} clusters need as many", where=name,
+            command=f"--k {different}",
+        )  # fmt: skip
+
+
+def _kinds(active: Sequence[Feature]) -> NDArray[np.int64]:
+    columns = [each.levels if each.numbers is None else each.numbers.tolist() for each in active]
+    known: dict[tuple[Any, ...], int] = {}
+    return np.array([known.setdefault(row, len(known)) for row in zip(*columns, strict=True)], dtype=np.int64)
 
 
 def _check_shape(rows: Rows, header: Sequence[str]) -> None:
