@@ -79,9 +79,9 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def scratch_file() -> IO[bytes]:
-    """A file without a name, readable and writable, gone when it is closed."""
-    return tempfile.TemporaryFile()
+def scratch_file(folder: Path | None = None) -> IO[bytes]:
+    """A file without a name, readable and writable, gone when it is closed; on the disk of `folder`. Raises OSError."""
+    return tempfile.TemporaryFile(dir=folder)
 
 
 def open_closed_streams() -> None:

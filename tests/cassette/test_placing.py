@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import stat
 import time
@@ -13,7 +14,7 @@ from small_tapes import LARGE, bodies, program, project, said
 
 from respool.cassette import format as cassette_format
 from respool.cassette.library import Library
-from respool.errors import CassetteUnreadable
+from respool.errors import CassetteRefused, CassetteUnreadable
 
 
 @pytest.fixture
@@ -162,3 +163,36 @@ def test_a_killed_swap_does_not_overwrite_what_was_changed_since(library: Librar
     assert bodies(library.load("a")) == [b"new"]
     assert library.path("b").read_bytes() == by_hand
     assert library.recover() == []
+
+
+def test_a_swap_into_a_folder_that_takes_no_file_names_it_and_begins_nothing(library: Library) -> None:
+    library.save("a", said("one"))
+    staged = library.staging("run")
+    for name in ("a", "closed/b"):
+        staged.save(name, said("new"))
+    (library.folder / "closed").write_text("in the way")
+    before = (library.folder / "a.json").read_bytes()
+    with pytest.raises(CassetteRefused, match=r"the folder '.*/closed' cannot be written"):
+        library.swap(staged)
+    assert (library.folder / "a.json").read_bytes() == before
+    assert not library.previous("a").exists(), "what was kept before is not lost to a swap that never was"
+    assert not list((library.state() / "swaps").glob("*"))
+    (library.folder / "closed").unlink()
+    library.swap(staged)
+    assert bodies(library.load("closed/b")) == [b"new"]
+
+
+def test_a_swap_that_finds_no_room_leaves_nothing_to_be_carried_out_later(library: Library) -> None:
+    staged = library.staging("run")
+    staged.save("a", said("x" * 60_000))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(CassetteRefused, match="could not be written"):
+            library.swap(staged)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list((library.state() / "swaps").glob("*"))
+    assert library.list() == []
+    library.swap(staged)
+    assert library.list() == ["a.json"]

@@ -21,7 +21,11 @@ from ended import Ended
 PROGRAM = str(Path(sys.executable).parent / "respool")
 KEY = "k9f3c71e55d0a2b8"
 TOKEN = "ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"  # put together here, so that no scanner finds it
-
+# Root may write anywhere. As nobody, who may still read the interpreter wherever it lies, it may not.
+NOBODY = (
+    "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+dac_read_search",
+    "--ambient-caps=-all,+dac_read_search",
+)  # fmt: skip
 
 # Plugins that are installed here, and would cost every pytest half a second.
 OPTIONS = "--strict-markers -p no:hypothesispytest -p no:anyio -p no:respx -p no:requests_mock"
@@ -153,11 +157,12 @@ class Project:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "RESPOOL_"))}
         return {**kept, "SERVICE": self.service.url, "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1", **self.env}
 
-    def run(self, *arguments: str, code: int | None = None) -> Ended:
+    def run(self, *arguments: str, code: int | None = None, as_nobody: bool = False) -> Ended:
         """Call `respool ARGUMENTS`. Whatever happens, no traceback is shown."""
+        user = NOBODY if as_nobody and os.geteuid() == 0 else ()
         done = subprocess.run(
-            [PROGRAM, *arguments], cwd=self.path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
-            env=self.environment(), check=False,
+            [*user, PROGRAM, *arguments], cwd=self.path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=120, env=self.environment(), check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stdout + done.stderr, done.stderr
         if code is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from itertools import pairwise
 
@@ -395,3 +396,33 @@ def test_a_conftest_that_cannot_be_loaded_is_told_and_its_output_can_be_read(pro
     (attempt,) = project.run(*command, "--json", code=0).data["attempts"]
     assert "import no_such_module" in attempt["output"]
     assert not service.log
+
+
+def test_folders_that_cannot_be_written_are_named_and_nothing_is_begun(project: Project, service: Service) -> None:
+    project.plain("test_a")
+    project.test("test_b", """
+from respool import use_cassette
+
+def test_it():
+    with use_cassette(os.path.join("tapes", "{}.json".format(os.environ["SERVICE"][:4]))):
+        get("/ok/b")
+""")  # fmt: skip
+    known, found = project.path / "tests" / "cassettes" / "test_a", project.path / "tapes"
+    known.mkdir(parents=True)
+    found.mkdir()
+    for folder in (project.path, project.path / "tests", project.path / "tests" / "cassettes"):
+        folder.chmod(0o777)
+    found.chmod(0o555)
+    known.chmod(0o555)
+    ended = project.run("rerecord", "tests", code=2, as_nobody=True)
+    assert "nothing was recorded: the folder 'tests/cassettes/test_a' cannot be written" in ended.err
+    assert f"chmod u+w {known} " in ended.err
+    assert not service.log, "before anything is paid for"
+    known.chmod(0o777)
+    ended = project.run("rerecord", "tests/test_b.py", code=1, as_nobody=True)
+    assert "tests/test_b.py  invalid: the folder" in ended.err
+    assert f"{found}' cannot be written (Permission denied)" in ended.err, "which folder it is, only the run could tell"
+    assert [*found.iterdir(), *(project.path / ".respool").glob("swaps/*")] == []
+    found.chmod(0o777)
+    project.run("rerecord", "--failures", code=0, as_nobody=True)
+    assert os.listdir(found) == ["http.json"]

@@ -138,6 +138,7 @@ class Library:
         with _written(self.folder), ExitStack() as locks:
             for _, target in pairs:
                 locks.enter_context(self.lock(target, wait=_PATIENCE))
+            placing.admitted(target for _, target in pairs)
             for _, target in pairs:
                 if self._there(target) is not None:
                     placing.put(self.previous(target), placing.taken(target))

@@ -13,11 +13,13 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from respool.canonical import digest
 from respool.cassette.format import Written
-from respool.files import FileLock, remove_tree, sync_folder, write_atomic
+from respool.errors import CassetteRefused
+from respool.files import FileLock, remove_tree, scratch_file, sync_folder, write_atomic
 
 SIDE_SUFFIX = ".bodies"
 
@@ -59,6 +61,19 @@ def remove(path: Path) -> None:
     _clear_sides(path, {})
 
 
+def admitted(targets: Iterable[Path]) -> None:
+    """Make sure that cassettes can be written at these paths, before any is. Raises CassetteRefused, naming the folder."""
+    for folder in sorted({Path(os.path.realpath(target)).parent for target in targets}):
+        place = next(each for each in (folder, *folder.parents) if each.exists())
+        try:
+            scratch_file(place).close()
+        except OSError as error:
+            raise CassetteRefused(
+                f"the folder {str(place)!r} cannot be written ({error.strerror}): its cassettes are as they were",
+                where=str(place), command=f"chmod u+w {quote(str(place))}   (or make room), and record again",
+            ) from None  # fmt: skip
+
+
 class Move(NamedTuple):
     """One file of a swap: what is in `staged` goes to `target`, where a file with the digest `old` (or none) was."""
 
@@ -87,13 +102,23 @@ def swap(journals: Path, pairs: Iterable[tuple[Path, Path]]) -> None:
     lock.acquire()
     try:
         write_atomic(journal, json.dumps(moves))
-        _carry_out(moves)
+        _begin(moves, journal)
         for target, side in sides.items():
             _clear_sides(target, side)
         _forget(journal)
     finally:
         lock.release()
         lock.path.unlink(missing_ok=True)
+
+
+def _begin(moves: list[Move], journal: Path) -> None:
+    """Carry out what the journal says; forget it if not even the first file could be moved: nothing was begun then."""
+    try:
+        _carry_out(moves)
+    except OSError:
+        if all(_digest_of(Path(move.target)) == move.old for move in moves):
+            _forget(journal)
+        raise
 
 
 def roll_forward(journals: Path) -> list[Path]:

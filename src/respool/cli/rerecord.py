@@ -100,7 +100,9 @@ class _Rerecord:
         plan = self._plan()
         if self.given["dry_run"]:
             return self._dry(plan)
-        preflight.check(self.settings, self.places.database)
+        preflight.check(
+            self.settings, self.places.database, cassettes=[name for each in plan.units for name in each.unit.cassettes]
+        )
         if not plan.units:
             say(f"nothing to do: {_NOTHING[self.asked.choice]}")
             return self._told_as_json(None, {}, int(Exit.DONE), 0.0)

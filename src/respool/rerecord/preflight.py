@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-from respool.errors import UsageError
+from respool.cassette import placing
+from respool.errors import CassetteRefused, UsageError
 from respool.rerecord import programs
 from respool.rerecord.settings import TABLE, Settings
 
@@ -31,9 +32,12 @@ def is_placeholder(value: str) -> bool:
     return not value.strip() or _NO_KEY.fullmatch(value.strip()) is not None
 
 
-def check(settings: Settings, spool: Path, environ: Mapping[str, str] = os.environ) -> None:
-    """Raise UsageError with all that is wrong. `spool` is the file of the spool that will hold the job."""
-    found = list(_complaints(settings, spool, environ))
+def check(
+    settings: Settings, spool: Path, environ: Mapping[str, str] = os.environ, cassettes: Iterable[str] = ()
+) -> None:
+    """Raise UsageError with all that is wrong. `spool` is the file of the spool that will hold the job, `cassettes` are the
+    paths below the root that will be recorded, as far as they are known."""
+    found = [*_complaints(settings, spool, environ), *_closed_folders(settings.root, cassettes)]
     if found:
         more = "".join(f"\n  also:  {each}" for each, _ in found[1:])
         raise UsageError(f"nothing was recorded: {found[0][0]}{more}", command=found[0][1])
@@ -76,8 +80,14 @@ def _complaints(settings: Settings, spool: Path, environ: Mapping[str, str]) -> 
         yield "pytest is not installed for this Python", "pip install pytest"
     elif not any(each.value == "respool.pytest_plugin" for each in entry_points(group="pytest11")):
         yield "pytest does not know respool's plugin: it is not installed for this Python", "pip install respool"
-    place = spool if spool.exists() else spool.parent
-    while not place.exists():
-        place = place.parent
-    if not os.access(place, os.W_OK):
+    place = next(each for each in (spool, *spool.parents) if each.exists())
+    if not os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
         yield f"the spool {str(spool)!r} cannot be written", "respool rerecord --spool /a/local/path"
+
+
+def _closed_folders(root: Path, cassettes: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """What is paid for and cannot be put in its place would be lost."""
+    try:
+        placing.admitted(root / name for name in cassettes)
+    except CassetteRefused as error:
+        yield error.what.replace(f"{root}{os.sep}", ""), str(error.command)
