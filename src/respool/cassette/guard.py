@@ -15,10 +15,12 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from types import ModuleType
 from typing import Any
 
 from respool.cassette.clients.layers import inside
-from respool.cassette.clients.patches import is_ours, replace
+from respool.cassette.clients.patches import Method, is_ours, replace
 from respool.cassette.deck import Deck
 from respool.cassette.model import Mode
 from respool.cassette.open_decks import current, outermost_first
@@ -32,8 +34,6 @@ _CLIENTS = frozenset({
     "httplib2", "httpx", "httpx2", "ldap3", "niquests", "paramiko", "psycopg", "pycurl", "pymongo", "pymysql", "redis",
     "requests", "smtplib", "tornado", "treq", "twisted", "urllib", "urllib3", "websocket", "websockets",
 })  # fmt: skip
-_LOOK_UPS = ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr")
-_CONNECTING = ("connect", "connect_ex", "sendto", "sendmsg")
 _UNIX = getattr(socket, "AF_UNIX", None)
 _MARK_OF_A_BLOCK = "allow the host: @pytest.mark.block_network(allowed_hosts=[...])"
 
@@ -47,11 +47,7 @@ class Block:
     def __init__(
         self, allowed: Iterable[str] = (), *, test: str = "", loopback: bool = False, command: str = _MARK_OF_A_BLOCK,
     ) -> None:  # fmt: skip
-        hosts = tuple(allowed)
-        try:
-            self._allowed = re.compile("|".join([f"(?:{host})" for host in hosts]) or "(?!)")
-        except re.error:
-            raise _no_expression(hosts) from None
+        self._allowed = _expression(tuple(allowed))
         self.test = test
         self.command = command
         self.refused: list[NetworkBlocked] = []
@@ -86,6 +82,14 @@ class Block:
     def resolved(self, answers: Iterable[str]) -> None:
         """An allowed name stands for these addresses: a connection names them only."""
         self._addresses.update(answers)
+
+
+@lru_cache
+def _expression(hosts: tuple[str, ...]) -> re.Pattern[str]:
+    try:
+        return re.compile("|".join([f"(?:{host})" for host in hosts]) or "(?!)")
+    except re.error:
+        raise _no_expression(hosts) from None
 
 
 def _no_expression(hosts: Iterable[str]) -> UsageError:
@@ -129,14 +133,11 @@ def watch() -> None:
     """Let the functions of `socket` come by here, from now on. Called for every block and every cassette: others (a
     plugin that blocks sockets, a test's patch that is undone) put back what they had found.
     """
-    for name in _CONNECTING:
-        if not is_ours(socket.socket, name):
-            replace(socket.socket, name, _connecting)
-    for name in _LOOK_UPS:
-        if not is_ours(socket, name):
-            replace(socket, name, _looking_up)
-    if not is_ours(socket, "socketpair"):
-        replace(socket, "socketpair", _pairing)
+    for owner, name, make in _GUARDED:
+        if getattr(owner, name, None) is not _standing.get(name):
+            if not is_ours(owner, name):
+                replace(owner, name, make)
+            _standing[name] = getattr(owner, name)
 
 
 def check(host: str, client: str = "", *, local: bool | None = None) -> None:
@@ -245,6 +246,14 @@ def _addresses(found: Any) -> list[str]:
     if isinstance(found, tuple):  # gethostbyname_ex, gethostbyaddr
         return list(found[2])
     return [str(each[4][0]) for each in found]
+
+
+_GUARDED: tuple[tuple[type | ModuleType, str, Callable[[Method], Method]], ...] = (
+    *((socket.socket, name, _connecting) for name in ("connect", "connect_ex", "sendto", "sendmsg")),
+    *((socket, name, _looking_up) for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr")),
+    (socket, "socketpair", _pairing),
+)
+_standing: dict[str, object] = {}  # what `watch` has left at each of these names
 
 
 def _open_deck() -> Deck | None:

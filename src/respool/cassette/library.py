@@ -60,24 +60,7 @@ class Library:
 
         Raises CassetteMissing, and CassetteUnreadable for whatever is there and cannot be read.
         """
-        path = self.path(name)
-        where = str(path)
-        try:
-            with open(path, "rb", buffering=0) as file:
-                data = file.read()
-        except (FileNotFoundError, NotADirectoryError):
-            raise CassetteMissing(
-                f"there is no cassette {where!r}", command="pytest --cassettes=fill   (to record it)"
-            ) from None
-        except OSError as error:
-            raise own.unreadable(where, None, str(error)) from None
-        if b'"format"' not in data[:64]:
-            from respool.cassette import foreign
-
-            found = foreign.read(data, where)
-            if found is not None:
-                return found
-        return own.read(data, where, lambda digest: _side(path, digest))
+        return load_cassette(self.path(name))
 
     def list(self) -> list[str]:
         """The names of all cassettes, sorted: every file with a suffix of one, side files and hidden ones left out."""
@@ -263,6 +246,27 @@ class Library:
         if real.is_relative_to(project):
             return state / "previous" / real.relative_to(project)
         return state / "previous" / digest(str(real.parent)) / real.name
+
+
+def load_cassette(path: Path) -> Cassette:
+    """The cassette in the file at `path`, for whoever needs no library around it. Raises what `Library.load` does."""
+    where = str(path)
+    try:
+        with open(where, "rb", buffering=0) as file:
+            data = file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        raise CassetteMissing(
+            f"there is no cassette {where!r}", command="pytest --cassettes=fill   (to record it)"
+        ) from None
+    except OSError as error:
+        raise own.unreadable(where, None, str(error)) from None
+    if b'"format"' not in data[:64]:
+        from respool.cassette import foreign
+
+        found = foreign.read(data, where)
+        if found is not None:
+            return found
+    return own.read(data, where, lambda digest: _side(path, digest))
 
 
 _PATIENCE = 30.0  # seconds; who only adds holds a cassette for milliseconds, who records it for the length of a test

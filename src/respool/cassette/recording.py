@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 from respool.cassette import clients, guard
 from respool.cassette.deck import Closed, Deck, Throttle
-from respool.cassette.library import Library
+from respool.cassette.library import Library, load_cassette
 from respool.cassette.mapping.option_values import complaint
 from respool.cassette.matching import Matching
 from respool.cassette.model import Cassette, Failure, Interaction, Mode
@@ -100,7 +100,6 @@ class Recording:
             self.path, self.conditions = _staged(self.path, self.conditions)
         self.test = test
         self.command = command
-        self._library = Library(self.path.parent)
         self._opened: Opened | None = None
         self._own: Cassette = Cassette()
 
@@ -114,10 +113,10 @@ class Recording:
         clients.install()
         guard.watch()
         given = self.conditions
-        self._own = self._loaded(self.path) if given.mode is not Mode.RERECORD else Cassette()
+        self._own = _loaded(self.path) if given.mode is not Mode.RERECORD else Cassette()
         tape = self._own
         if given.also:
-            behind = [interaction for path in given.also for interaction in self._library.load(path).interactions]
+            behind = [interaction for path in given.also for interaction in load_cassette(path).interactions]
             tape = replace(tape, interactions=(*tape.interactions, *behind))
         self._redaction = redaction_here(given.redact, given.without)
         deck = Deck(
@@ -165,12 +164,6 @@ class Recording:
         if self._opened is not None:
             self._opened.leave()
 
-    def _loaded(self, path: Path) -> Cassette:
-        try:
-            return self._library.load(path)
-        except CassetteMissing:
-            return Cassette()
-
     def _keep(self, deck: Deck, closed: Closed) -> None:
         from respool.cassette.cleaning import cleaned  # a replay never pays for it
 
@@ -180,7 +173,7 @@ class Recording:
             self._own, at=self._own.at or fresh[0].at, test=self.test or self._own.test,
             matching=self.conditions.matching.described(), extra={**self._own.extra, **dependencies(self.path)},
         )  # fmt: skip
-        self._library.keep(self.path, header, fresh, afresh=deck.mode is Mode.RERECORD)
+        Library(self.path.parent).keep(self.path, header, fresh, afresh=deck.mode is Mode.RERECORD)
 
     def __enter__(self) -> Deck:
         deck = self.open()
@@ -300,6 +293,13 @@ def complain(figures: Figures, unplayed: str) -> None:
             where=figures.name, why="unplayed='fail' was asked for",
             command="record the cassette again, or remove what is no longer asked for",
         )  # fmt: skip
+
+
+def _loaded(path: Path) -> Cassette:
+    try:
+        return load_cassette(path)
+    except CassetteMissing:
+        return Cassette()
 
 
 def _shown(path: Path) -> str:

@@ -37,27 +37,33 @@ class Wanted(NamedTuple):
 
 def prepare(items: Sequence[pytest.Item]) -> None:
     """Check every mark, and let its test use the fixture of its scope. Raises pytest.UsageError for all bad ones at once."""
-    complaints = []
+    complaints: list[str] = []
+    read: dict[tuple[int, ...], tuple[list[str], str | None]] = {}  # the same marks stand on many tests
     for item in items:
-        options = _options(item)
-        complaints += [f"{item.nodeid}: {text}" for text in (*_complaints(options), *_odd_names(item))]
-        name = SCOPES.get(options.get("scope", "function"))
-        if name is not None:
-            use(item, name)
+        marks = tuple(item.iter_markers("cassette"))
+        key = tuple(map(id, marks))
+        if key not in read:
+            options = _options(marks)
+            wrong = [*_complaints(options), *_odd_names(marks)]
+            read[key] = wrong, SCOPES.get(options.get("scope", "function"))
+        wrong, fixture = read[key]
+        complaints += [f"{item.nodeid}: {text}" for text in wrong]
+        if fixture is not None:
+            use(item, fixture)
     if complaints:
         raise pytest.UsageError("\n".join(complaints))
 
 
-def _options(node: pytest.Item | pytest.Collector) -> dict[str, Any]:
-    """The mark's keywords, those nearer to the test winning."""
+def _options(marks: Sequence[pytest.Mark]) -> dict[str, Any]:
+    """The keywords of marks, the nearest to the test first: it wins."""
     merged: dict[str, Any] = {}
-    for mark in reversed(list(node.iter_markers("cassette"))):
+    for mark in reversed(marks):
         merged.update(mark.kwargs)
     return merged
 
 
-def _odd_names(item: pytest.Item) -> list[str]:
-    names = [name for mark in item.iter_markers("cassette") for name in mark.args]
+def _odd_names(marks: Sequence[pytest.Mark]) -> list[str]:
+    names = [name for mark in marks for name in mark.args]
     return [
         f"@pytest.mark.cassette({name!r}): the name of a cassette is a text" for name in names
         if not (isinstance(name, str) and name.strip("./ "))
@@ -118,7 +124,7 @@ def _planned(node: Any, scope: str, config: pytest.Config, marks: tuple[pytest.M
     """The plan, and whether it holds for other tests: the mode "once" asks each cassette whether it is there."""
     settings = settings_of(config)
     folder = node.path.parent / settings.folder
-    options = _options(node)
+    options = _options(marks)
     names: tuple[str, ...] = next((mark.args for mark in marks if mark.args), ())
     path = named(folder, names[0]) if names else _default_path(node, scope, folder)
     want = conditions(path, options, settings, config, also=[named(folder, name) for name in names[1:]])

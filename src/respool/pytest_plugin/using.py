@@ -1,11 +1,31 @@
-"""How a marked test comes by its fixture."""
+"""Which tests are marked, and how a marked one comes by its fixture."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 
 import pytest
 
 SCOPES = {"function": "cassette", "class": "class_cassette", "module": "module_cassette", "session": "session_cassette"}
 """A mark's scope → the fixture that opens its cassette."""
+
+
+_WIDER = frozenset(SCOPES.values()) - {SCOPES["function"]}
+
+
+def marked(items: Iterable[pytest.Item], name: str) -> Iterator[pytest.Item]:
+    """The tests with a mark of that name, of their own or of their class, module or package.
+
+    What stands above the tests is asked once for all of them: this is done for every test of every run.
+    """
+    above: dict[pytest.Item | pytest.Collector | None, bool] = {}
+    for item in items:
+        inherited = above.get(item.parent)
+        if inherited is None:
+            inherited = item.parent is not None and item.parent.get_closest_marker(name) is not None
+            above[item.parent] = inherited
+        if inherited or name in [mark.name for mark in item.own_markers]:
+            yield item
 
 
 def use(item: pytest.Item, fixture: str) -> None:
@@ -14,7 +34,7 @@ def use(item: pytest.Item, fixture: str) -> None:
     Before its own function-scoped fixtures, behind those of wider scopes: these outlive one test's cassette.
     """
     if isinstance(item, pytest.Function) and fixture not in item.fixturenames:
-        place = 0 if fixture in tuple(SCOPES.values())[1:] else _place(item)
+        place = 0 if fixture in _WIDER else _place(item)
         # A list of its own: pytest gives all parameters of a test the same one, and only some of them may be marked.
         item.fixturenames = [*item.fixturenames[:place], fixture, *item.fixturenames[place:]]
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from respool.pytest_plugin.stashed import FAILURES
-from respool.pytest_plugin.using import use
+from respool.pytest_plugin.using import marked, use
 
 MARKS = (
     "vcr(*also, **options): play this test's HTTP requests from a cassette, with vcrpy's options",
@@ -47,11 +47,10 @@ class VcrMarks:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Insert the fixtures, the network's first."""
         everywhere = config.getoption("--block-network")
-        for item in items:
-            if item.get_closest_marker("vcr") is not None:
-                use(item, "vcr")
-            if everywhere or item.get_closest_marker("block_network") is not None:
-                use(item, "block_network")
+        for item in marked(items, "vcr"):
+            use(item, "vcr")
+        for item in items if everywhere else marked(items, "block_network"):
+            use(item, "block_network")
 
 
 def _merged(config: dict[str, Any], marks: list[pytest.Mark]) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from respool.cassette.redaction.rules import (
     Header,
     Json,
     Path,
-    Plan,
     Query,
     Rule,
     Shape,
@@ -86,28 +85,32 @@ class Redaction:
     def __init__(
         self, rules: Iterable[Rule] = DEFAULT, environ: Mapping[str, str] | None = None, without: Iterable[str] = ()
     ) -> None:
-        self._plan = plan(rules, without, environ or {}, _PROTECTED)
-        self._start = KnownValues(self._plan.values)
+        self._plan = given = plan(rules, without, environ or {}, _PROTECTED)
+        # The quick look knows the default rules only.
+        self._special = bool(given.json or given.form or given.query or given.paths or given.patterns)
+        self._start = KnownValues(given.values)
         self._settle(_Memo(self._start.version))
 
     def _settle(self, memo: _Memo) -> None:
-        given: Plan = self._plan
         self._known = self._start.copy()
         self._memo = self._shared = memo
-        # The quick look knows the default rules only.
-        self._special = bool(given.json or given.form or given.query or given.paths or given.patterns)
-        values = {answer: Values(given, self._known, answer=answer) for answer in (False, True)}
-        self._values = values
-        self._positions = {
-            answer: Positions(given, self._known, answer=answer, inside=values[answer].text) for answer in (False, True)
-        }
+        self._finders: dict[bool, tuple[Positions, Values]] = {}
 
     def fresh(self) -> Redaction:
         """The same rules for another cassette, knowing none of the secrets met so far. Costs microseconds."""
         twin = object.__new__(type(self))
-        twin._plan, twin._start = self._plan, self._start
+        twin._plan, twin._special, twin._start = self._plan, self._special, self._start
         twin._settle(self._shared)
         return twin
+
+    def _looking(self, *, answer: bool) -> tuple[Positions, Values]:
+        """What finds by position, and by value; made for the first text in which the quick look saw something."""
+        found = self._finders.get(answer)
+        if found is None:
+            values = Values(self._plan, self._known, answer=answer)
+            positions = Positions(self._plan, self._known, answer=answer, inside=values.text)
+            found = self._finders.setdefault(answer, (positions, values))
+        return found
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -217,7 +220,7 @@ class Redaction:
         return not self._special and is_harmless(body) and not self._known.occurs(body.decode("latin-1"))
 
     def _located(self, request: Request) -> Request:
-        positions = self._positions[False]
+        positions, _ = self._looking(answer=False)
         body = request.body
         if body and not self._nothing_in(body):
             body, _ = self._body(body, request.headers, positions, ())
@@ -225,7 +228,7 @@ class Redaction:
         return Request(request.method, positions.url(request.url), headers, body)
 
     def _valued(self, request: Request) -> Request:
-        values = self._values[False]
+        _, values = self._looking(answer=False)
         body = request.body
         if body and not self._nothing_in(body):
             body, _ = self._body(body, request.headers, values, ())
@@ -233,13 +236,13 @@ class Redaction:
         return Request(request.method, values.text(request.url), headers, body)
 
     def _answer_located(self, response: Response | Failure) -> Response | Failure:
-        positions = self._positions[True]
+        positions, _ = self._looking(answer=True)
         if isinstance(response, Failure):
             return response._replace(message=positions.text(response.message))
         return self._answer(response, positions, positions.headers(response.headers))
 
     def _answer_valued(self, response: Response | Failure) -> Response | Failure:
-        values = self._values[True]
+        _, values = self._looking(answer=True)
         if isinstance(response, Failure):
             return response._replace(message=values.text(response.message))
         return self._answer(response, values, _each(response.headers, values))

@@ -47,7 +47,7 @@ class KnownValues:
 
     def copy(self) -> KnownValues:
         """A set of its own with the same values."""
-        twin = KnownValues()
+        twin = KnownValues.__new__(KnownValues)
         twin._placeholders, twin._plain, twin._inside = dict(self._placeholders), list(self._plain), list(self._inside)
         twin._anchors = {anchor: set(needles) for anchor, needles in self._anchors.items()}
         twin._short = set(self._short)
