@@ -51,7 +51,21 @@ def test_a_body_is_read_when_a_request_differs_in_nothing_else() -> None:
     tape = [at(f"/{n}", b"%d" % n) for n in range(50)] + [at("/7", b"another"), at("/7")]
     index = index_of(*tape, matching=counting)
     assert [index.turn(at("/7", b"another")), index.turn(at("/7")), index.turn(at("/7", b"7"))] == [50, 51, 7]
-    assert sorted(counting.asked) == [b"", b"7", b"7", b"another", b"another"]
+    assert sorted(counting.asked) == [b"7", b"7", b"another", b"another"]
+
+
+@pytest.mark.parametrize("matching", [Matching(), Matching(headers=("Accept",)), Matching(parts=("path",))])
+def test_turns_are_shared_by_all_spellings(matching: Matching) -> None:
+    recorded = ["http://a.test/~me", "http://A.test:80/%7Eme", "http://a.test/%7eme", "http://a.test/~me"]
+    index = index_of(*(Request("GET", url) for url in recorded), matching=matching)
+    asked = ["http://a.test:80/%7Eme", recorded[1], recorded[0], "HTTP://a.test/~me", recorded[0]]
+    assert [index.turn(Request("get", url)) for url in asked] == [0, 1, 2, 3, None]
+
+
+def test_headers_that_count_tell_requests_of_one_spelling_apart() -> None:
+    one, other = (Request("GET", "http://a.test/", (("Accept", value),)) for value in ("text/html", "text/plain"))
+    index = index_of(one, other, matching=Matching(headers=("accept",)))
+    assert [index.turn(each) for each in (other, one, other)] == [1, 0, None]
 
 
 @pytest.mark.parametrize("body", [b"", b"x"])
@@ -65,6 +79,12 @@ def test_a_normalised_request_is_indexed_by_what_it_became(body: bytes) -> None:
 def test_where_the_body_does_not_count_the_order_is_the_tapes() -> None:
     index = index_of(at("/", b"1"), at("/"), matching=Matching(parts=("path",)))
     assert [index.turn(at("/", body)) for body in (b"", b"2")] == [0, 1]
+
+
+def test_a_request_without_a_body_is_none_with_one() -> None:
+    bare, full = Request("POST", "http://a.test/"), Request("POST", "http://a.test/", body=b"1")
+    index = index_of(full, bare, full)
+    assert [index.turn(each) for each in (bare, bare, full, full, full)] == [1, None, 0, 2, None]
 
 
 def test_custom_matchers_choose_among_equal_keys() -> None:

@@ -7,22 +7,11 @@ that counts gets its key when a request comes that differs from it in the body a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable
-from itertools import count
+from collections.abc import Callable, Hashable, Iterator
 from threading import Lock
 
 from respool.cassette.matching import Matching
 from respool.cassette.model import Request
-
-
-class _Track:
-    """The places under one key, and how often the key was asked for."""
-
-    __slots__ = ("asked", "places")
-
-    def __init__(self) -> None:
-        self.places: list[int] = []
-        self.asked = count()
 
 
 class Index:
@@ -30,14 +19,14 @@ class Index:
 
     `stored` gives the recorded request at a place, in the form that is matched. `played` holds the places that were
     given out, in their order. With `repeats` the last place under a key is given again and again. Threads may share an
-    index: turns are drawn from counters; the one lock guards what is done once per key, and custom matchers.
+    index: turns are drawn from iterators of lists; the one lock guards what is done once per key, and custom matchers.
 
     >>> index = Index(Matching(), 1, lambda place: Request("GET", "http://a/"))
     >>> index.turn(Request("GET", "http://a/")), index.turn(Request("GET", "http://a/"))
     (0, None)
     """
 
-    __slots__ = ("_lock", "_matching", "_repeats", "_size", "_stored", "_tracks", "_unread", "played")
+    __slots__ = ("_lock", "_matching", "_places", "_repeats", "_size", "_stored", "_turns", "_unread", "played")
 
     def __init__(
         self, matching: Matching, size: int, stored: Callable[[int], Request], *, repeats: bool = False
@@ -47,67 +36,82 @@ class Index:
         self._size = size
         self._stored = stored
         self._repeats = repeats
-        self._tracks: dict[Hashable, _Track] = {}
+        self._places: dict[Hashable, list[int]] = {}  # by key
+        # What is left of these lists, by key; and by method and URL as they were recorded, where these lead to one key.
+        # Nearly every request comes in the spelling of its record, and then needs no key: one look-up in place of three,
+        # and on a large tape half the memory that is touched.
+        self._turns: dict[Hashable, Iterator[int]] = {}
         self._unread: dict[Hashable, list[int]] | None = None  # outline → places whose bodies were not looked at yet
         self._lock = Lock()
 
     def turn(self, request: Request) -> int | None:
         """The place of what answers `request` (in the form that is matched) this time, None if nothing is left."""
-        key = self._matching.key(request)
-        track = self._tracks.get(key) or self._sought(request, key)
-        if track is None:
-            return None
-        if self._matching.custom:
-            with self._lock:
-                return self._chosen(track, request)
-        turn, places = next(track.asked), track.places
-        if turn < len(places):
-            place = places[turn]
-        elif self._repeats:
-            place = places[-1]
-        else:
-            return None
+        method, url, _, body = request
+        turns = None if body else self._turns.get((method, url))
+        if turns is None:
+            if self._matching.custom:
+                return self._chosen(request)
+            turns = self._sought(request)
+            if turns is None:
+                return None
+        place = next(turns, None)
+        if place is None:
+            if not self._repeats:
+                return None
+            place = self._places[self._matching.key(request)][-1]
         self.played.append(place)
         return place
 
-    def _sought(self, request: Request, key: Hashable) -> _Track | None:
-        """The track of a key that is asked for for the first time, or is not on the tape."""
-        if not self._size:
-            return None
+    def _sought(self, request: Request) -> Iterator[int] | None:
+        """The turns of a request that was not recorded in just these letters, or not at all."""
+        key = self._matching.key(request)
+        turns = self._turns.get(key)
+        if turns is not None or not self._size:
+            return turns
         with self._lock:
             if self._unread is None:
                 self._unread = self._walked()
             if self._unread and (places := self._unread.pop(self._matching.outline(request)[0], None)):
-                tracks: dict[Hashable, _Track] = {}
+                found: dict[Hashable, list[int]] = {}
                 for place in places:
-                    tracks.setdefault(self._matching.key(self._stored(place)), _Track()).places.append(place)
-                self._tracks.update(tracks)  # each of them whole: who finds one asks for no lock
-            return self._tracks.get(key)
+                    found.setdefault(self._matching.key(self._stored(place)), []).append(place)
+                self._places.update(found)
+                self._turns.update({each: iter(found[each]) for each in found})  # whole: who finds one asks for no lock
+            return self._turns.get(key)
 
     def _walked(self) -> dict[Hashable, list[int]]:
-        tracks: dict[Hashable, _Track] = {}
+        found: dict[Hashable, list[int]] = {}
+        turns: dict[Hashable, Iterator[int]] = {}
         unread: dict[Hashable, list[int]] = {}
+        matching = self._matching
+        spelled = not (matching.headers or matching.normalise or matching.custom)
         for place in range(self._size):
-            outline, whole = self._matching.outline(self._stored(place))
+            request = self._stored(place)
+            outline, whole = matching.outline(request)
             if not whole:
                 unread.setdefault(outline, []).append(place)
-            elif (track := tracks.get(outline)) is None:
-                track = tracks[outline] = _Track()
-                track.places.append(place)
-            else:
-                track.places.append(place)
-        self._tracks = tracks
+                continue
+            if (places := found.get(outline)) is None:
+                places = found[outline] = []
+                turns[outline] = iter(places)
+            places.append(place)
+            if spelled:
+                turns[request.method, request.url] = turns[outline]
+        self._places, self._turns = found, turns
         return unread
 
-    def _chosen(self, track: _Track, request: Request) -> int | None:
+    def _chosen(self, request: Request) -> int | None:
         """Custom matchers decide one by one, so this is the one look-up that is not constant in time."""
-        agreeing = None
-        for place in track.places:
-            fresh = place not in self.played
-            if (fresh or self._repeats) and self._matching.agrees(request, self._stored(place)):
-                agreeing = place
-                if fresh:
-                    break
-        if agreeing is not None:
-            self.played.append(agreeing)
-        return agreeing
+        if self._sought(request) is None:
+            return None
+        with self._lock:
+            agreeing = None
+            for place in self._places[self._matching.key(request)]:
+                fresh = place not in self.played
+                if (fresh or self._repeats) and self._matching.agrees(request, self._stored(place)):
+                    agreeing = place
+                    if fresh:
+                        break
+            if agreeing is not None:
+                self.played.append(agreeing)
+            return agreeing

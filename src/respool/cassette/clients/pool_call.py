@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import lru_cache
 from http.client import HTTPException, RemoteDisconnected
 from io import BytesIO
 from socket import gaierror
@@ -70,13 +71,15 @@ class PoolCall:
         self._sent = False
 
     def request(self) -> Request:
-        url = self._url
+        url, options = self._url, self._options
         if url.startswith("/"):  # through a proxy without a tunnel it is whole
-            url = _origin(self._pool) + url
-        headers = self._options.get("headers")
-        encoding = "utf-8" if self._client.version_2 else "latin-1"
-        body, self._options["body"] = _read(self._options.get("body"), encoding)
-        return Request(self._method, url, _texts(headers) if headers else (), body)
+            pool = self._pool
+            url = _origin(pool.scheme, pool.host, pool.port) + url
+        headers, body = options.get("headers"), options.get("body")
+        sent = b""
+        if body is not None:
+            sent, options["body"] = _read(body, "utf-8" if self._client.version_2 else "latin-1")
+        return Request(self._method, url, _texts(headers) if headers else (), sent)
 
     def failure(self, error: Exception) -> Failure | None:
         errors = self._client.errors
@@ -111,24 +114,29 @@ class PoolCall:
         return HTTPException(message) if kind == "protocol" else RemoteDisconnected(message)
 
 
-def _origin(pool: Any) -> str:
-    host = f"[{pool.host}]" if ":" in pool.host else pool.host
-    port = "" if pool.port is None or pool.port == _PORTS.get(pool.scheme) else f":{pool.port}"
-    return f"{pool.scheme}://{host}{port}"
+@lru_cache(256)  # a suite has few hosts, and asks for their names with each request
+def _origin(scheme: str, host: str, port: int | None) -> str:
+    host = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{host}" if port is None or port == _PORTS.get(scheme) else f"{scheme}://{host}:{port}"
 
 
 def _texts(headers: Any) -> Headers:
-    return tuple([
-        (name if name.__class__ is str else _text(name), value if value.__class__ is str else _text(value))
-        for name, value in _pairs(headers)
-    ])  # fmt: skip
+    pairs = _pairs(headers)
+    for name, value in pairs:
+        if name.__class__ is not str or value.__class__ is not str:
+            return tuple([(_text(name), _text(value)) for name, value in pairs])
+    return pairs
 
 
-def _pairs(headers: Any) -> Iterable[tuple[Any, Any]]:
-    kept = _KEPT.get(type(headers).__name__)
-    if kept is None:
-        return cast("Iterable[tuple[Any, Any]]", headers.items())
-    return [(values[0], value) for values in vars(headers)[kept].values() for value in values[1:]]
+def _pairs(headers: Any) -> tuple[tuple[Any, Any], ...]:
+    kind = type(headers).__name__
+    if kind not in _KEPT:
+        return tuple(headers.items())
+    kept = tuple(vars(headers)[_KEPT[kind]].values())
+    for values in kept:
+        if len(values) != 2 or values.__class__ is not tuple:
+            return tuple([(values[0], value) for values in kept for value in values[1:]])
+    return kept  # requests keeps just the pairs that are wanted
 
 
 def _text(value: str | bytes) -> str:
@@ -137,8 +145,8 @@ def _text(value: str | bytes) -> str:
 
 def _read(body: Any, encoding: str) -> tuple[bytes, Any]:
     """The whole of a body, and what is to be sent in its place, in the same pieces."""
-    if body is None or isinstance(body, bytes):
-        return body or b"", body
+    if isinstance(body, bytes):
+        return body, body
     if isinstance(body, str):
         return body.encode(encoding), body
     if hasattr(body, "read"):  # not put back to its start: it is to stand where it stands when it was sent
