@@ -62,9 +62,14 @@ def test_turns_are_shared_by_all_spellings(matching: Matching) -> None:
     assert [index.turn(Request("get", url)) for url in asked] == [0, 1, 2, 3, None]
 
 
-def test_headers_that_count_tell_requests_of_one_spelling_apart() -> None:
+@pytest.mark.parametrize("matching", [
+    Matching(headers=("accept",)),
+    Matching(normalise=lambda request: request._replace(url=request.url + request.headers[0][1])),
+    Matching(custom=(lambda live, stored: live.headers == stored.headers,)),
+], ids=["a header", "normalised", "custom"])  # fmt: skip
+def test_what_else_counts_tells_requests_of_one_spelling_apart(matching: Matching) -> None:
     one, other = (Request("GET", "http://a.test/", (("Accept", value),)) for value in ("text/html", "text/plain"))
-    index = index_of(one, other, matching=Matching(headers=("accept",)))
+    index = index_of(one, other, matching=matching)
     assert [index.turn(each) for each in (other, one, other)] == [1, 0, None]
 
 
