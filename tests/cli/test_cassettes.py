@@ -203,3 +203,18 @@ def test_on_a_terminal_there_are_tables_in_colours(suite: Folder, environment: d
         text = shown(*command)
         assert "test_one.yaml" in text or "a.example" in text
         assert ("\x1b[" in text) is coloured, (command, text)
+
+
+def test_what_is_no_cassette_is_one_clear_error(suite: Folder) -> None:
+    suite.write("notes.txt", "milk, eggs")
+    before = sorted(suite.path.rglob("*"))
+    for command in (["show", "tests"], ["show", "--json", "tests"], ["convert", "tests"], ["restore", "tests"]):
+        said = suite.run("cassettes", *command, code=2).err
+        assert said.startswith("respool: 'tests' is a folder, not a cassette\n  where: "), said
+        assert "why:   2 cassettes in it\n  next:  respool cassettes list tests\n" in said
+    said = suite.run("cassettes", "check", "notes.txt", code=2).err
+    assert "respool: 'notes.txt' is neither a cassette nor a test file\n  where: " in said
+    assert "names of cassettes end in .json, .yaml, .yml, .har" in said
+    (suite.path / "empty").mkdir()
+    assert suite.run("cassettes", "check", "empty", code=0).err == "0 cassettes: there was nothing to look at\n"
+    assert sorted(suite.path.rglob("*")) == sorted([*before, suite.path / "empty"])

@@ -345,7 +345,13 @@ def test_what_cannot_be_selected(project: Project) -> None:
     assert [unit["files"][0] for unit in every][3:] == ["tests/test-other.py", "tests/test_x.py"]
     project.settings('priority = ["^nobody"]\n')
     assert "no test file fits ^nobody" in project.run("rerecord", code=3).err
-    assert "there is no 'tests/gone.py'" in project.run("rerecord", "tests/gone.py", code=3).err
+    for path, told, command in (
+        ("tests/gone.py", "there is no 'tests/gone.py'", "--all --dry-run"),
+        ("pyproject.toml", "'pyproject.toml' is no test file", "--all --dry-run"),
+        ("tests/test_x.py::test_it", "'tests/test_x.py::test_it' is a single test", "tests/test_x.py"),
+    ):
+        said = project.run("rerecord", path, code=3).err
+        assert (told in said, f"  next:  respool rerecord {command}\n" in said) == (True, True), said
     for wrong in (["--workers", "65"], ["--batch-size", "0"], ["--delay", "-1"], ["--all", "--failures"]):
         project.run("rerecord", *wrong, code=2)
     assert not (project.path / ".respool").exists()

@@ -14,7 +14,7 @@ from respool.cassette.library import Library
 from respool.cassette.model import Cassette
 from respool.cli.cassettes_check import check_command
 from respool.cli.cassettes_diff import diff
-from respool.cli.cassettes_look import list_command, show
+from respool.cli.cassettes_look import list_command, of_a_file, show
 from respool.cli.cassettes_remove import delete, prune, restore
 from respool.cli.cassettes_stats import stats
 from respool.cli.exits import Exit
@@ -52,7 +52,7 @@ def convert(paths: tuple[Path, ...], target: str, out: Path | None, overwrite: b
       respool cassettes convert --to har login.json
     """
     done: list[dict[str, Any]] = []
-    for path in paths:
+    for path in [of_a_file(each) for each in paths]:
         try:
             done.append(_converted(path, target, out, overwrite=overwrite, dry_run=dry_run))
         except CassetteError as error:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from respool.cassette.leaks.second_opinion import kingfisher
-from respool.cassette.library import Library
+from respool.cassette.library import SUFFIXES, Library
 from respool.cassette.upkeep import baseline, fixes
 from respool.cassette.upkeep.checks import CHECKS, Order, Seen, Spotted, check, redaction_of
 from respool.cassette.upkeep.settings import UpkeepSettings, load_upkeep
@@ -75,8 +75,7 @@ def check_command(
     if dry_run and not (fix or accepts):
         raise UsageError("--dry-run says what --fix or --write-baseline would do")
     for path in paths:
-        if not path.exists():
-            raise UsageError(f"there is no {str(path)!r}", command="respool cassettes list")
+        _checkable(path)
     settings = load_upkeep()
     if undo:
         return _undo(settings, as_json)
@@ -105,6 +104,18 @@ def check_command(
     else:
         _tell(verdict, seen, done, backup, planned=fix and dry_run, asked=fix)
     return int(Exit.DONE if verdict.passes and all(one.fixed for one in done) else Exit.FAILED)
+
+
+def _checkable(path: Path) -> None:
+    """Raise UsageError for what is neither a folder nor, by its name, a cassette or a file of tests."""
+    if not path.exists():
+        raise UsageError(f"there is no {str(path)!r}", command="respool cassettes list")
+    if path.is_file() and not path.name.lower().endswith((*SUFFIXES, ".py")):
+        raise UsageError(
+            f"{str(path)!r} is neither a cassette nor a test file", where=str(path.absolute()),
+            why=f"names of cassettes end in {', '.join(SUFFIXES)}, those of test files in .py",
+            command="respool cassettes list",
+        )  # fmt: skip
 
 
 def state_of(settings: UpkeepSettings) -> Path:
@@ -201,7 +212,7 @@ def _tell(
     if backup is not None:
         say(f"backup: {backup.folder}; respool cassettes check --undo goes back to it")
     if not verdict.left:
-        say(f"{looked}: nothing is wrong")
+        say(f"{looked}: nothing is wrong" if seen.looked_at else f"{looked}: there was nothing to look at")
         return
     fixable = sum(finding.fixable for finding in verdict.left)
     hint = f"; {fixable} can be repaired: respool cassettes check --fix" if fixable and (planned or not asked) else ""

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -38,6 +39,17 @@ def found_below(folders: tuple[Path, ...]) -> Iterator[Path]:
     if not folders:
         here = Path.cwd()
         yield from (path.relative_to(here) for path in cassettes_below(here, load_upkeep().folder))
+
+
+def of_a_file(path: Path) -> Path:
+    """`path`, which is to be that of one cassette. Raises UsageError for a folder."""
+    if path.is_dir():
+        held = counted(len(Library(path).list()), "cassette")
+        raise UsageError(
+            f"{str(path)!r} is a folder, not a cassette", where=str(path.absolute()), why=f"{held} in it",
+            command=f"respool cassettes list {quote(str(path))}",
+        )  # fmt: skip
+    return path
 
 
 @click.command("list")
@@ -112,7 +124,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 @FOR_MACHINES
 def show(path: Path, number: int | None, as_json: bool) -> int:
     """What is on a cassette, one line for each interaction."""
-    cassette = Library(path.parent).load(path)
+    cassette = Library(path.parent).load(of_a_file(path))
     interactions = list(cassette.interactions)
     if number is not None:
         if number > len(interactions):

@@ -11,7 +11,7 @@ import click
 from respool.cassette.library import Library
 from respool.cassette.upkeep.pruning import Kept, kept, remove
 from respool.cassette.upkeep.settings import load_upkeep
-from respool.cli.cassettes_look import found_below
+from respool.cli.cassettes_look import found_below, of_a_file
 from respool.cli.exits import Exit
 from respool.cli.options import FOR_MACHINES, option, together
 from respool.cli.shown import put_table, size_text
@@ -99,7 +99,7 @@ def restore(paths: tuple[Path, ...], dry_run: bool, as_json: bool) -> int:
       respool cassettes restore tests/cassettes/test_search.json
     """
     for path in paths:  # all or none: a slip in the third name leaves the first two alone
-        previous = Library(path.parent).previous(path)
+        previous = Library(path.parent).previous(of_a_file(path))
         if not previous.is_file():
             raise CassetteMissing(f"no previous cassette of {str(path)!r} was kept", where=str(previous))
         if dry_run and not as_json:

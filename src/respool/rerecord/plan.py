@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from respool.cassette.mapping import observed
@@ -123,15 +124,27 @@ def _chosen(
 
 def _named(paths: Sequence[str], settings: Settings, marked: Sequence[str]) -> list[str]:
     """The files that the paths name: a file that is named itself counts even if nobody knows a cassette of it."""
-    itself = [path for path in paths if (settings.root / path).is_file()]
+    itself = [path for path in paths if path.endswith(".py") and (settings.root / path).is_file()]
     found, idle = selection.below({*marked, *itself}, paths)
     if idle:
-        there = (settings.root / idle[0]).exists()
-        raise NothingMatches(
-            f"no test file in {idle[0]!r} names a cassette" if there else f"there is no {idle[0]!r}",
-            where=str(settings.root), command="respool rerecord --all --dry-run",
-        )  # fmt: skip
+        raise _nothing_in(idle[0], settings)
     return found
+
+
+def _nothing_in(path: str, settings: Settings) -> NothingMatches:
+    """The error of a path that names no test file."""
+    file, _, test = path.partition("::")
+    place, where = settings.root / path, str(settings.root)
+    if test and (settings.root / file).is_file():
+        return NothingMatches(
+            f"{path!r} is a single test", where=where, why="a cassette is recorded by all tests of its file, or not at all",
+            command=f"respool rerecord {quote(file)}",
+        )  # fmt: skip
+    if place.is_file():
+        named = f"their names fit {', '.join(settings.test_files)}"
+        return NothingMatches(f"{path!r} is no test file", where=where, why=named, command="respool rerecord --all --dry-run")
+    told = f"no test file in {path!r} names a cassette" if place.exists() else f"there is no {path!r}"
+    return NothingMatches(told, where=where, command="respool rerecord --all --dry-run")
 
 
 def _priority(file: str, settings: Settings) -> str:
