@@ -111,11 +111,16 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give every marked test its cassette, and refuse options that no mark has, before anything runs."""
-    marked = [item for item in items if item.get_closest_marker("cassette") is not None]
-    if marked:
-        from respool.pytest_plugin.marks import prepare
+    from respool.pytest_plugin.using import marked
 
-        prepare(marked)
+    found = list(marked(items, "cassette"))
+    if found:
+        from respool.pytest_plugin.marks import prepare
+        from respool.pytest_plugin.openings import Openings
+
+        prepare(found)
+        if not config.getoption("setupplan", False):
+            config.pluginmanager.register(Openings(), "respool-openings")
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
@@ -199,15 +204,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 @pytest.fixture
-def cassette() -> Iterator[Deck]:
+def cassette() -> Deck:
     """The open cassette of this test: its Deck, with `played`, `recorded`, `live`, `misses` and `unplayed`."""
     from respool.pytest_plugin.tapes import opened
 
-    tape = opened(RUNNING[-1])
-    try:
-        yield tape.deck
-    finally:
-        tape.end()
+    return opened(RUNNING[-1]).deck
 
 
 def _opening(request: pytest.FixtureRequest) -> Iterator[Deck]:

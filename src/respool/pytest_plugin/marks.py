@@ -15,7 +15,8 @@ from respool.cassette.matching import Matching
 from respool.cassette.recording import DEFAULT_MATCHING, Conditions, mode_named
 from respool.errors import UsageError
 from respool.pytest_plugin.settings import Settings, settings_of
-from respool.pytest_plugin.using import SCOPES, use
+from respool.pytest_plugin.stashed import AWAITED
+from respool.pytest_plugin.using import SCOPES, asks_for_none, is_overridden, use
 
 __tracebackhide__ = True  # an error is shown where a cassette was asked for
 
@@ -36,8 +37,9 @@ class Wanted(NamedTuple):
 
 
 def prepare(items: Sequence[pytest.Item]) -> None:
-    """Check every mark, and let its test use the fixture of its scope. Raises pytest.UsageError for all bad ones at once."""
+    """Check every mark, and see to the cassette of its scope. Raises pytest.UsageError for all bad ones at once."""
     complaints: list[str] = []
+    plain: dict[object, bool] = {}  # node above tests → whether `cassette` is our fixture there, and nobody overrides it
     read: dict[tuple[int, ...], tuple[list[str], str | None]] = {}  # the same marks stand on many tests
     for item in items:
         marks = tuple(item.iter_markers("cassette"))
@@ -48,7 +50,13 @@ def prepare(items: Sequence[pytest.Item]) -> None:
             read[key] = wrong, SCOPES.get(options.get("scope", "function"))
         wrong, fixture = read[key]
         complaints += [f"{item.nodeid}: {text}" for text in wrong]
-        if fixture is not None:
+        if fixture is None or not asks_for_none(item, fixture):
+            continue
+        if item.parent not in plain:
+            plain[item.parent] = not is_overridden(item, SCOPES["function"])
+        if fixture == SCOPES["function"] and plain[item.parent]:
+            item.stash[AWAITED] = True
+        else:
             use(item, fixture)
     if complaints:
         raise pytest.UsageError("\n".join(complaints))

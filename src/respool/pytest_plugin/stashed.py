@@ -29,6 +29,9 @@ RUNNING: list[pytest.Item] = []
 For the fixture `cassette`: to ask for `request` would cost every test more than its cassette does.
 """
 
+AWAITED: pytest.StashKey[bool] = pytest.StashKey()
+"""On a test: its mark opens its cassette, for nothing asks for the fixture."""
+
 TAPES: pytest.StashKey[list[Tape]] = pytest.StashKey()
 """On a test: its open cassettes."""
 

@@ -84,7 +84,7 @@ class Tape:
             failed = True
         figures = self._recording.finish(failed=failed)
         if not failed:
-            complain(figures._replace(misses=figures.misses[self._told :]), self._unplayed)
+            complain(figures._replace(misses=figures.misses[self._told :]) if self._told else figures, self._unplayed)
             self.complain()
         return figures
 
@@ -118,12 +118,17 @@ class ScopedTape:
 
 
 def opened(item: pytest.Item) -> Tape:
-    """The open cassette of a test; whoever opens it ends it.
+    """The open cassette of a test that is being set up, the one if it has it. It ends behind fixtures set up after it.
 
     It is written by pytest_runtest_teardown, when the teardown of the test's other fixtures went well too.
     """
+    tapes = item.stash.setdefault(TAPES, [])
+    for each in tapes:
+        if isinstance(each, Tape):
+            return each
     tape = Tape(wanted(item, "function", item.config), item.nodeid, item.session)
-    item.stash.setdefault(TAPES, []).append(tape)
+    item.addfinalizer(tape.end)
+    tapes.append(tape)
     return tape
 
 

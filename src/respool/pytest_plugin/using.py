@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeGuard
 
 import pytest
 
@@ -33,10 +34,21 @@ def use(item: pytest.Item, fixture: str) -> None:
 
     Before its own function-scoped fixtures, behind those of wider scopes: these outlive one test's cassette.
     """
-    if isinstance(item, pytest.Function) and fixture not in item.fixturenames:
+    if asks_for_none(item, fixture):
         place = 0 if fixture in _WIDER else _place(item)
         # A list of its own: pytest gives all parameters of a test the same one, and only some of them may be marked.
         item.fixturenames = [*item.fixturenames[:place], fixture, *item.fixturenames[place:]]
+
+
+def asks_for_none(item: pytest.Item, fixture: str) -> TypeGuard[pytest.Function]:
+    """Whether a test can use fixtures, and neither it nor one of its fixtures names this one."""
+    return isinstance(item, pytest.Function) and fixture not in item.fixturenames
+
+
+def is_overridden(item: pytest.Item, fixture: str) -> bool:
+    """Whether more than one fixture of this name can be seen from the place of a test."""
+    found = item.session._fixturemanager.getfixturedefs(fixture, item)
+    return found is not None and len(found) > 1
 
 
 def _place(item: pytest.Function) -> int:
