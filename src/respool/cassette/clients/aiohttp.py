@@ -242,16 +242,6 @@ class _Call:
     def replayed(self, response: Response | Failure) -> Any:
         self.script = response
 
-    async def played(self) -> Any:
-        """The answer from the tape, through everything of aiohttp's that a real one passes."""
-        if isinstance(self.script, Failure):
-            raise _exception(self._client, self._request, self.script)
-        token = _script.set(self.script)
-        try:
-            return await self._handler(self._request)
-        finally:
-            _script.reset(token)
-
     def failure(self, error: Exception) -> Failure | None:
         module = self._client.module
         kinds = (
@@ -274,22 +264,25 @@ async def _middleware(client: _Client, request: Any, handler: Callable[[Any], Aw
     deck = open_deck()
     if deck is None:
         return await handler(request)
-    call = _Call(client, request, handler, await _body(request))
+    body = request.body
+    if not isinstance(body, bytes):
+        # aiohttp's payloads keep what they were read to, and send it all the same.
+        body = b"" if not body else bytes(body if isinstance(body, bytearray) else await body.as_bytes())
+    call = _Call(client, request, handler, body)
     answer = await drive_async(deck, call)
-    if call.script is None:
+    script = call.script
+    if script is None:
         return answer
-    answer = await call.played()
+    if isinstance(script, Failure):
+        raise _exception(client, request, script)
+    token = _script.set(script)
+    try:
+        answer = await handler(request)  # through everything of aiohttp's that a real answer passes
+    finally:
+        _script.reset(token)
     if deck.rereadable and answer.content.is_eof():
         answer._body = b"".join(getattr(answer.content, "_buffer", ()))
     return answer
-
-
-async def _body(request: Any) -> bytes:
-    """The whole body; aiohttp's payloads keep what they were read to, and send it all the same."""
-    body = request.body
-    if not body or isinstance(body, (bytes, bytearray)):
-        return bytes(body or b"")
-    return bytes(await body.as_bytes())
 
 
 def _pieces(response: Response, method: str) -> list[bytes]:

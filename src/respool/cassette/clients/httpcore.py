@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from respool.cassette.clients.transports import Family, texts
+from respool.cassette.clients.transports import Family, sent_texts, texts
 from respool.cassette.model import Request, Response
 
 __tracebackhide__ = True  # a miss is shown where the application made the request
@@ -23,7 +23,7 @@ class _Httpcore(Family):
         host = f"[{host}]" if ":" in host else host
         port = "" if url.port is None else f":{url.port}"
         address = f"{url.scheme.decode('ascii')}://{host}{port}{url.target.decode('ascii')}"
-        return Request(request.method.decode("ascii"), address, texts(request.headers), body)
+        return Request(request.method.decode("ascii"), address, sent_texts(tuple(request.headers)), body)
 
     def head(self, answer: Any) -> Response:
         version = answer.extensions.get("http_version", b"HTTP/1.1").decode("ascii")

@@ -19,7 +19,7 @@ from respool.cassette.clients import layers
 from respool.cassette.clients.layers import open_deck
 from respool.cassette.clients.patches import Method, replace
 from respool.cassette.clients.tls import put_off_within
-from respool.cassette.clients.transports import Family, texts
+from respool.cassette.clients.transports import Family, sent_texts, texts
 from respool.cassette.deck import Deck
 from respool.cassette.model import Request, Response
 
@@ -47,7 +47,7 @@ class _Httpx(Family):
         address = str(url)
         if "#" in address or "@" in address:  # neither a fragment nor credentials are sent in a URL
             address = f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
-        return Request(request.method, address, texts(request.headers.raw), body)
+        return Request(request.method, address, sent_texts(tuple(request.headers.raw)), body)
 
     def head(self, answer: Any) -> Response:
         version = answer.extensions.get("http_version", b"HTTP/1.1").decode("ascii")
