@@ -34,6 +34,7 @@ tasks = st.builds(
     st.builds(Breaker, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)), st.none() | seconds,
     st.none() | st.integers(1, 1 << 40), limits, seconds, st.booleans(), st.none() | commands, st.none() | texts,
     batch=st.none() | st.builds(Batch, st.integers(1, 99), st.floats(0, 60)),
+    follows_as=st.sampled_from([None, "after {parent}"]),
 )  # fmt: skip
 
 

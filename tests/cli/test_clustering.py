@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,10 @@ from respool.batch.store.connection import Database
 from respool.clusters.model import Clustering
 from respool.errors import RespoolError
 from respool.files import FileLock
+
+sys.path.append(str(Path(__file__).parents[2] / "examples"))
+
+from extractive_provider import Server
 
 DATA = Path(__file__).parents[2] / "examples" / "data"
 QUICK = ("--resamples", "2", "--shuffles", "2")
@@ -53,7 +60,7 @@ def test_clusters_are_shown_kept_and_followed_by_their_summaries(network: Folder
     assert [one.size for one in found.clusters] == [14, 12, 11]
     assert jobs(network) == [
         ("cluster network edges.tsv", "done", None),
-        ("cluster network edges.tsv > respool.summaries.tasks:llm_generation", "skipped", "no provider is configured"),
+        ("summaries of cluster network edges.tsv", "skipped", "no provider is configured"),
     ]
 
 
@@ -189,6 +196,27 @@ def test_two_kinds_of_rows_are_told_before_the_work_and_clustered_as_told(folder
     assert not (folder.path / ".respool").exists()
     done = run(folder, "cluster", "table", "two.csv", "--k", "2", *QUICK, "--no-summaries")
     assert [line.split()[1] for line in done.out.splitlines()[1:]] == ["12", "12"]
+
+
+def test_the_summaries_that_follow_are_told_one_by_one(network: Folder) -> None:
+    with Server(latency=0.5, faults={2: "malformed"}) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        network.write("pyproject.toml", f'[tool.respool.llm]\nprovider = "{server.url}"\nmodel = "extractive"\n')
+        said = run(network, *NETWORK).err.splitlines()
+        again = run(network, *NETWORK).err
+        server.shutdown()
+    generating = said.index("Generating LLM summaries for clusters...")
+    on = [line.partition(" ·")[0] for line in said if line.startswith("Cluster ")]
+    assert on  # which of them a look catches depends on the machine
+    assert all(re.fullmatch(r"Cluster [123] \([123]/3\)", line) for line in on)
+    outcomes = [line.partition(", confidence")[0] for line in said[generating:] if line.startswith("cluster ")]
+    assert sorted(line for line in outcomes if "'set of" in line) == [
+        "cluster 1: 'set of A'", "cluster 2: 'set of B'", "cluster 3: 'set of C'",
+    ]  # fmt: skip
+    assert any(line.startswith("cluster 2: invalid, again in ") for line in outcomes)
+    assert said[-1] == "Done: 3 succeeded, 0 failed, 0 cached"
+    assert "Generating" not in again
+    assert server.requests == 4
 
 
 def test_a_killed_run_is_gone_on_with(folder: Folder, until: Until) -> None:

@@ -203,6 +203,15 @@ def test_a_judge_that_rejects_is_counted(here: Here) -> None:
     assert "cluster 1, judge: accepted, 0 of 2 claims not borne out" in done.stderr
 
 
+def test_what_is_written_anew_is_counted_as_written(here: Here) -> None:
+    here.write(clustering(2))
+    asked = ["summarise", "clusters.json", *asking(here.provider())]
+    here(*asked)
+    assert here(*asked, "--force").stderr.splitlines()[-1] == "Done: 2 succeeded, 0 failed, 0 cached"
+    assert here(*asked, "--model", "another").stderr.splitlines()[-1] == "Done: 2 succeeded, 0 failed, 0 cached"
+    assert here(*asked).stderr.splitlines()[-1] == "Done: 0 succeeded, 0 failed, 2 cached"
+
+
 def test_what_goes_in_is_never_written_over(here: Here) -> None:
     before = (here.folder / "clusters.json").read_bytes()
     for option in ("--out", "--html", "--tsv"):

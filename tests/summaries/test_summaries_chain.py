@@ -16,7 +16,7 @@ from respool.clusters.model import identity
 from respool.summaries.settings import KEYS, Settings
 from respool.summaries.tasks import generation_task, session_with
 
-NAMES = ["clusters", "clusters > respool.summaries.tasks:llm_generation"]
+NAMES = ["clusters", "summaries of clusters"]
 
 
 @pytest.fixture
@@ -108,6 +108,6 @@ def test_a_failed_clustering_is_followed_by_nothing(spool: Spool) -> None:
 def test_the_judge_follows_the_summaries(spool: Spool, small: Any, provider: Any) -> None:
     server = provider()
     run(spool, small.to_data(), Settings(provider=server.url, model="extractive", judge="judge"))
-    assert [job.name for job in spool.jobs()] == [*NAMES, f"{NAMES[1]} > respool.summaries.tasks:llm_judgement"]
+    assert [job.name for job in spool.jobs()] == [*NAMES, "verdicts on summaries of clusters"]
     assert spool.jobs()[2].counts == {"done": 6}
     assert server.requests == 12

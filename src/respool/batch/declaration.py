@@ -16,6 +16,8 @@ from respool.batch.policy import Breaker, Retry
 from respool.errors import UsageError
 from respool.pace import Limit
 
+PARENT = "{parent}"  # stands for the parent's name in the name of a follow-up
+
 
 class Mode(StrEnum):
     """Where a task's attempts run."""
@@ -62,7 +64,8 @@ class Task:
     is sat out. `function` and `expand` are None for commands; `expand` makes a follow-up's items from its parent's.
     `aside` names fields of the payload that say nothing of the work: they are no part of its fingerprint. `then` are the
     (task, "success" or "finish") that follow each job of this task, `job_timeout` the seconds that a run of such a job may
-    take, unless its submission says otherwise. `batch` paces the starts of its items.
+    take, unless its submission says otherwise. `batch` paces the starts of its items. `follows_as` is what a job of this
+    task is called that follows another one ("reports on {parent}").
     """
 
     name: str
@@ -83,9 +86,12 @@ class Task:
     then: tuple[tuple[Task, str], ...] = field(default=(), compare=False)
     job_timeout: float | None = None
     batch: Batch | None = None
+    follows_as: str | None = None
 
     def __post_init__(self) -> None:
         where = f"task {self.name}"
+        if self.follows_as is not None and PARENT not in self.follows_as:
+            raise UsageError(f"follows_as must hold {PARENT}, not {self.follows_as!r}", where=where)
         if self.timeout is not None and not self.timeout > 0:
             raise UsageError(f"timeout must be more than 0 seconds, not {self.timeout!r}", where=where)
         if self.memory is not None and not self.memory > 0:
@@ -116,6 +122,8 @@ class Task:
             data["then"] = [[follow.name, follow.version, follow.to_settings(), on] for follow, on in self.then]
         if self.job_timeout is not None:
             data["job_timeout"] = self.job_timeout
+        if self.follows_as is not None:
+            data["follows_as"] = self.follows_as
         if self.batch is not None:
             data["batch"] = [self.batch.size, self.batch.delay]
         if self.command is not None:
@@ -142,5 +150,6 @@ class Task:
             breaker=Breaker(**data["breaker"]), timeout=data["timeout"], memory=data["memory"],
             limits=tuple(Limit.parse(rates, key=key) for key, rates in data["limits"]), max_pause=data["max_pause"],
             cache=data["cache"], aside=tuple(data.get("aside", ())), job_timeout=data.get("job_timeout"),
-            batch=Batch(*data["batch"]) if "batch" in data else None, source_digest=data["source_digest"], command=command,
+            batch=Batch(*data["batch"]) if "batch" in data else None, follows_as=data.get("follows_as"),
+            source_digest=data["source_digest"], command=command,
         )  # fmt: skip

@@ -65,6 +65,7 @@ class Options(TypedDict, total=False):
     expand: Callable[..., Any] | None
     aside: Iterable[str]
     job_timeout: float | str | None
+    follows_as: str | None
     name: str | None
 
 
@@ -190,6 +191,7 @@ def _declare(function: Callable[..., Any], options: Options) -> Task:
         cache=bool(options.get("cache", True)), source_digest=source_digest(function), function=function,
         expand=options.get("expand"), aside=tuple(options.get("aside", ())),
         job_timeout=None if whole is None else parse_duration(whole, what=f"job_timeout of {where}"),
+        follows_as=options.get("follows_as"),
     )  # fmt: skip
 
 

@@ -13,7 +13,9 @@ from respool.batch.store.intake import Wishes
 from respool.cli import options
 from respool.cli.closing import close
 from respool.cli.options import option, together
-from respool.cli.run import busy, view_for
+from respool.cli.plain import Logged, View
+from respool.cli.run import busy, usual_view
+from respool.cli.summary_view import SummaryView
 from respool.cli.talk import columns, keep, put, say
 from respool.cli.wanted import Wanted, check_workers
 from respool.clusters.confidence import confidence
@@ -24,7 +26,8 @@ from respool.summaries.settings import load_settings
 from respool.summaries.tasks import generation_task, session_with
 
 if TYPE_CHECKING:
-    from respool.batch.spool import JobHandle
+    from respool.batch.snapshot import Snapshot
+    from respool.batch.spool import JobHandle, Spool
 
 KEY = "clustering"  # the one item of a clustering's job
 _SHOWN_NAMES = 5  # of a notice; the result has them all
@@ -64,7 +67,8 @@ def run_clustering(task: Task, request: Request, name: str, check: Check, given:
         handle = spool.submit(task, items, name=name, then=then, wishes=wishes)
         if handle.stored_for_live_runner:
             raise busy(spool.holder(), str(spool.places.database), handle.id)
-        with session_with(settings), contextlib.closing(view_for(no_tui=given["no_tui"], log=None)) as watcher:
+        view = Logged(_ChainView(spool, usual_view(no_tui=given["no_tui"])), log=None)
+        with session_with(settings), contextlib.closing(view) as watcher:
             report = spool.run([handle.id], workers=workers, watcher=watcher, no_cache=wishes.no_cache)
         found = _result(handle)
         if found is not None and given["out"] is not None:
@@ -76,6 +80,22 @@ def run_clustering(task: Task, request: Request, name: str, check: Check, given:
             paused={job: pause.reason for job, pause in report.paused.items()}, now=report.now, as_json=given["as_json"],
             note={"clustering": None if found is None else _data(found)},
         )  # fmt: skip
+
+
+class _ChainView:
+    """A clustering in the usual view; from their first cluster on, the summaries that follow it in theirs."""
+
+    def __init__(self, spool: Spool, usual: View) -> None:
+        self._usual, self._summaries, self._writing = usual, SummaryView(spool), False
+
+    def show(self, snapshot: Snapshot) -> None:
+        if not self._writing and self._summaries.is_on(snapshot):
+            self._writing = True
+            self._usual.close()
+        (self._summaries if self._writing else self._usual).show(snapshot)
+
+    def close(self) -> None:
+        (self._summaries if self._writing else self._usual).close()
 
 
 def _result(handle: JobHandle) -> Clustering | None:

@@ -23,6 +23,7 @@ from respool.cli.talk import say, talks_to_a_terminal
 from respool.cli.wanted import Wanted, check_workers
 from respool.config import load_project, parse_duration
 from respool.errors import SpoolBusy, UsageError
+from respool.rerecord.history import TASK as RERECORD
 
 if TYPE_CHECKING:
     from respool.batch.rehearsal import Script
@@ -168,6 +169,10 @@ class _Run:
                 jobs, workers=number, only=self.only, at_most=self.at_most, grace=self.grace,
                 no_cache=self.wishes.no_cache, instead=instead, watcher=watcher,
             )  # fmt: skip
+        if self.rehearse is None and any(job.task == RERECORD for job in report.jobs):
+            from respool.rerecord.tidying import tidy_after
+
+            tidy_after(spool.database(), report.jobs)
         return close(
             spool.database(), report.jobs, seconds=report.seconds, signal_number=report.signal,
             paused={job: pause.reason for job, pause in report.paused.items()}, now=report.now,
@@ -212,11 +217,13 @@ def hands(
 
 
 def view_for(*, no_tui: bool, log: IO[str] | None) -> Logged:
-    """The view that fits where stderr goes: live on a terminal, else plain lines."""
-    view: View = PlainView()
-    if talks_to_a_terminal() and not no_tui:
-        view = _Soon()
-    return Logged(view, log)
+    """The view that fits where stderr goes, with a log."""
+    return Logged(usual_view(no_tui=no_tui), log)
+
+
+def usual_view(*, no_tui: bool) -> View:
+    """Live on a terminal, else plain lines."""
+    return _Soon() if talks_to_a_terminal() and not no_tui else PlainView()
 
 
 class _Soon:

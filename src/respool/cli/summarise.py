@@ -39,12 +39,14 @@ USUAL_CONCURRENCY = 4
 MODEL = together(
     option("--provider", metavar="NAME|URL", help="google, openai, anthropic, or the URL of an OpenAI-compatible service."),
     option("--model", metavar="NAME", help="The model that writes."),
+    option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Of one answer; a longer one is cut [2000]."),
     option("--judge", metavar="[PROVIDER:]MODEL", help="A model that says of each claim whether the evidence bears it."),
     option("--cassette", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
            help="Recorded answers: nothing is asked that is not on it."),
     option("--record", is_flag=True, help="Record on --cassette what is not on it yet."),
 )  # fmt: skip
 CARE = together(
+    option("--only", multiple=True, metavar="CLUSTER", help="Just this cluster, in a job of its own; may be repeated."),
     option("--concurrency", type=click.IntRange(min=1), metavar="N", help=f"How many at once [{USUAL_CONCURRENCY}]."),
     option("--max-cost", type=click.FloatRange(min=0), metavar="DOLLARS", help="Stop the run before it costs more."),
     option("--job-timeout", metavar="DUR", help="For the whole run; the next one goes on [1h]."),
@@ -77,6 +79,7 @@ def summarise(source: str, **given: Any) -> int:
     \b
     respool summarise clusters.json --provider http://localhost:11434/v1 --model llama3.2 --html report.html
     respool summarise 12 --dry-run
+    respool summarise 12 --only 7 --only 9 --model another      (beside what is there)
     """
     return _Summarise(source, given).go()
 
@@ -93,7 +96,7 @@ class _Summarise:
 
     def __init__(self, source: str, given: dict[str, Any]) -> None:
         self.given = given
-        named = ("provider", "model", "judge", "concurrency", "max_cost", "strict", "cassette")
+        named = ("provider", "model", "max_tokens", "judge", "concurrency", "max_cost", "strict", "cassette")
         self.settings = load_settings({name: given[name] for name in named})
         if given["record"] and given["cassette"] is None:
             raise UsageError("--record needs --cassette", command="respool summarise --help")
@@ -101,11 +104,12 @@ class _Summarise:
         options.keep_apart({f"--{name}": given[name] for name in ("html", "tsv", "out")}, inputs)
         self.places = options.places_of(given["spool"])
         self.data, name = self._source(source)
-        self.name = f"summaries of {name}"
+        only = [*dict.fromkeys(given["only"])]
+        self.name = f"summaries of clusters {', '.join(only)} of {name}" if only else f"summaries of {name}"
         self.workers = self.settings.concurrency or USUAL_CONCURRENCY
 
     def go(self) -> int:
-        rows = tasks.rows_of(self.data)
+        rows = self._rows()
         plan = self._plan(rows)
         if self.given["dry_run"]:
             return self._dry_run(plan)
@@ -115,6 +119,12 @@ class _Summarise:
 
         with contextlib.closing(Spool(self.given["spool"], told=say)) as spool:
             return self._run(spool, plan)
+
+    def _rows(self) -> list[tasks.Row]:
+        rows, only = tasks.rows_of(self.data), set(self.given["only"])
+        if missing := only - {key for key, _, _ in rows}:
+            raise UsageError(f"there is no cluster {', '.join(sorted(missing))}", where=self.name)
+        return [row for row in rows if not only or row[0] in only]
 
     def _source(self, source: str) -> tuple[Any, str]:
         path = Path(source)
@@ -193,7 +203,7 @@ class _Summarise:
     def _run(self, spool: Spool, plan: _Plan) -> int:
         from respool.cli.summary_view import SummaryView
 
-        found = self._found(spool)
+        found = self._found(spool) - {key for key, why in plan.why.items() if why is not None}
         with self._answering():
             handle = self._submit(spool, plan)
             if handle.stored_for_live_runner:
@@ -203,7 +213,8 @@ class _Summarise:
             for key, why in plan.why.items():
                 if why not in (None, "new"):
                     say(f"cluster {key}: {why}")
-            with contextlib.closing(SummaryView(spool, handle.id)) as view:
+            with contextlib.closing(SummaryView(spool)) as view:
+                view.begin()
                 report = spool.run([handle.id], workers=self.workers, watcher=view.show)
         self._write_reports(spool, handle)
         job = handle.read()

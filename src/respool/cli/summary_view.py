@@ -1,8 +1,10 @@
-"""What `respool summarise` says while it runs: which cluster is on, and what became of each."""
+"""What is said while summaries are written: which cluster is on, and what became of each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
+from math import inf
 from typing import Any
 
 from respool.batch.model import Item
@@ -10,7 +12,7 @@ from respool.batch.snapshot import JobView, Snapshot
 from respool.batch.spool import Spool
 from respool.batch.store import reading
 from respool.batch.store.reading import Event
-from respool.cli.plain import Rates, rate_text
+from respool.cli.plain import PlainView, Rates, rate_text
 from respool.cli.talk import say, seconds_text, short
 from respool.clock import MICROSECONDS
 from respool.phrases import counted
@@ -22,25 +24,37 @@ EVERY = 50  # clusters between two words about the speed
 
 
 class SummaryView:
-    """Lines on stderr, made of the spool's events: nothing is said that has not been committed."""
+    """Lines on stderr about the jobs of summaries in a run, made of the spool's events from now on: nothing is said that
+    has not been committed."""
 
-    def __init__(self, spool: Spool, job: int, line: Callable[[str], None] = say) -> None:
-        self._spool, self._job, self._line = spool, job, line
+    def __init__(self, spool: Spool, line: Callable[[str], None] = say) -> None:
+        self._spool, self._line = spool, line
         last = self._spool.events(after=0, limit=1)
         self._seen = self._latest(last[-1].seq if last else 0)
         self._jobs: dict[int, str] = {}
-        self._rates, self._message, self._told = Rates(), GENERATING, set[str]()
+        self._rates, self._message = Rates(), ""
+        self._usual = PlainView(every=inf, line=line)  # what is waited for, and what keeps a run from going on
         self._cached: list[str] = []
-        self._line(GENERATING)
+
+    def begin(self) -> None:
+        """Say that summaries are being written; once."""
+        if not self._message:
+            self._message = GENERATING
+            self._line(GENERATING)
+
+    def is_on(self, snapshot: Snapshot) -> bool:
+        """Whether summaries are being written, or have been since this view was made."""
+        running = ((view.id, key) for view in snapshot.jobs for key, _, _ in view.running)
+        ended = ((event.job, event.key) for event in self._spool.events(after=self._seen))
+        return any(self._task(job) == GENERATION and _is_cluster(key) for job, key in chain(running, ended))
 
     def show(self, snapshot: Snapshot) -> None:
         """Say what has happened since the last time."""
+        self.begin()
+        self._usual.show(snapshot)
         for view in snapshot.jobs:
             self._rates.saw(view.id, view.settled, snapshot.now)
-            if view.waiting and view.waiting not in self._told:
-                self._told.add(view.waiting)
-                self._line(short(view.waiting, 300))
-            if view.id == self._job:
+            if self._task(view.id) == GENERATION:
                 self._say_message(view)
         while events := self._spool.events(after=self._seen):
             self._seen = events[-1].seq
@@ -67,7 +81,7 @@ class SummaryView:
         return seq
 
     def _say_message(self, view: JobView) -> None:
-        newest = max(view.running, key=lambda one: one[1], default=None)
+        newest = max((one for one in view.running if _is_cluster(one[0])), key=lambda one: one[1], default=None)
         if newest is None or (said := message(view.counts, newest[0])) == self._message:
             return
         self._message = said
@@ -77,7 +91,7 @@ class SummaryView:
 
     def _text(self, event: Event) -> str | None:
         task = self._task(event.job)
-        if event.key is None or event.key.startswith("@") or task not in (GENERATION, JUDGEMENT) or event.job is None:
+        if not _is_cluster(event.key) or task not in (GENERATION, JUDGEMENT) or event.job is None:
             return None
         who = f"cluster {event.key}" + (", judge" if task == JUDGEMENT else "")
         kind, told = event.data.get("kind"), event.data.get("message")
@@ -101,6 +115,10 @@ class SummaryView:
         return self._jobs[job]
 
 
+def _is_cluster(key: str | None) -> bool:
+    return key is not None and not key.startswith("@")  # "@items" makes the others
+
+
 def _became(item: Item | None) -> str:
     """What a cluster has now, in one line."""
     if item is None or not isinstance(item.result, dict):
@@ -113,7 +131,8 @@ def _became(item: Item | None) -> str:
         return f"{word}, {against} of {claims} not borne out; {took}"
     flag = " (the data say otherwise)" if result["confidence"]["mismatch"] else ""
     outside = f"; {counted(len(result['mentions']), 'mention')} from outside the evidence" if result["mentions"] else ""
-    return f"{result['summary']['title']!r}, confidence {result['confidence']['model']}{flag}{outside}; {took}"
+    wrote = result["asked"]["model"].partition(" at ")[0]
+    return f"{result['summary']['title']!r} by {wrote}, confidence {result['confidence']['model']}{flag}{outside}; {took}"
 
 
 def _took(asked: dict[str, Any]) -> str:

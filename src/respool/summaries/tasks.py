@@ -128,7 +128,10 @@ def items_of(rows: Sequence[Row], settings: Settings, known: Known, *, force: Se
     return items
 
 
-@task(retry=RETRY, breaker=BREAKER, timeout="10m", job_timeout="1h", aside=ASIDE, expand=expand_clusters, max_pause="1h")
+@task(
+    retry=RETRY, breaker=BREAKER, timeout="10m", job_timeout="1h", max_pause="1h", aside=ASIDE, expand=expand_clusters,
+    follows_as="summaries of {parent}",
+)  # fmt: skip
 async def llm_generation(payload: Any, context: Context) -> dict[str, Any]:
     """The summary of one cluster. `payload` is a Work with what stands aside, the result is that of generation.summarise."""
     if isinstance(payload, dict) and MALFORMED in payload:
@@ -149,7 +152,10 @@ def expand_summaries(parent: list[dict[str, Any]]) -> dict[str, Any]:
     return {one["key"]: hearing_of(one["payload"], one["result"], model).to_data() for one in parent}
 
 
-@task(retry=RETRY, breaker=BREAKER, timeout="10m", job_timeout="1h", expand=expand_summaries, max_pause="1h")
+@task(
+    retry=RETRY, breaker=BREAKER, timeout="10m", job_timeout="1h", max_pause="1h", expand=expand_summaries,
+    follows_as="verdicts on {parent}",
+)  # fmt: skip
 async def llm_judgement(payload: Any, context: Context) -> dict[str, Any]:
     """The verdicts on one summary. `payload` is a Hearing, the result is that of judge.judge."""
     here = session()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from respool.batch.model import ItemState, JobState
 from respool.batch.store import reading
 from respool.batch.store.followups import EXPANSION_KEY, deliver_followups, end_if_finished
 from respool.batch.store.intake import Wishes
+from respool.batch.tasks import task_of
+from respool.errors import UsageError
 
 BROKEN: set[Any] = set()
 MADE: list[Any] = []
@@ -198,3 +201,50 @@ def test_a_parent_that_changes_while_its_child_is_made_is_not_missed(spool: Spoo
     child = spool.job(2)
     made = {item.key: str(item.state) for item in child.items() if item.key != EXPANSION_KEY}
     assert made == {"a": "done", "b": "done"}
+
+
+@task(mode="thread", follows_as="reports on {parent}")
+def report(one: Any) -> Any:
+    return one["key"]
+
+
+def test_a_task_says_what_its_jobs_are_called_where_they_follow(spool: Spool) -> None:
+    spool.submit(work, {"a": 1}, name="p", then=[(report, "success")]).run()
+    assert [job.name for job in spool.jobs()] == ["p", "reports on p"]
+    spool.submit(work, {"a": 1, "b": 2}, name="p", then=[(report, "success")]).run()
+    assert [job.name for job in spool.jobs()] == ["p", "reports on p"]
+    assert spool.job("reports on p").results() == {"a": "a", "b": "b"}
+
+
+def test_a_job_that_has_the_name_of_a_follow_up_stays_what_it_is(spool: Spool) -> None:
+    spool.submit(later, {"x": 1}, name="reports on p").run()
+    before = spool.job("reports on p").results()
+    spool.submit(work, {"a": 1}, name="p", then=[(report, "success")]).run()
+    assert [(job.name, job.parent is None) for job in spool.jobs()] == [
+        ("reports on p", True), ("p", True), ("reports on p (2)", False),
+    ]  # fmt: skip
+    assert spool.job("reports on p").results() == before
+
+
+def test_a_name_without_its_parents_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"follows_as must hold \{parent\}, not 'reports'"):
+        task(follows_as="reports")(report)
+
+
+def test_the_code_of_a_follow_up_is_known_from_its_beginning(spool: Spool) -> None:
+    """A later submission of the same code to the child finds nothing that other code has made."""
+    spool.submit(work, {"a": 1}, name="p", then=[(report, "success")]).run()
+    child = spool.job("reports on p")
+    spool.submit(report, {key: item.payload for item in child.items() for key in [item.key] if key == "a"}, name=child.name)
+    facts = spool.database().one("job_facts", child.id)
+    assert facts is not None
+    assert facts[6] is None
+
+
+def test_a_follow_up_whose_code_changed_says_so(spool: Spool) -> None:
+    spool.submit(work, {"a": 1}, name="p", then=[(report, "success")]).run()
+    other = replace(task_of(report), source_digest="other")
+    spool.submit(work, {"a": 2}, name="p", then=[(other, "success")]).run()
+    facts = spool.database().one("job_facts", spool.job("reports on p").id)
+    assert facts is not None
+    assert facts[6] is not None

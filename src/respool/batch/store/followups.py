@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from respool.batch.declaration import PARENT
 from respool.batch.store.connection import Database
 from respool.canonical import digest
 
@@ -41,13 +42,17 @@ def deliver_followups(database: Database, job: int, now: int) -> list[int]:
     for ordinal, task, version, settings, run_on, child, delivered in database.all("rules", job):
         if delivered == revision or (run_on == "success" and not _succeeded(database, job)):
             continue
+        declared = json.loads(settings)
         if child is None:
-            name = f"{parent[1]} > {task}"
+            template = declared.get("follows_as", f"{PARENT} > {task}")
+            name, child = _child(database, template.replace(PARENT, parent[1]), job, task)
+        before = None if child is None else database.one("job_by_id", child)
+        if child is None:
             source = json.dumps({"kind": "follow-up", "parent": job, "rule": ordinal})
-            known = database.one("job_by_name", name)
-            child = known[0] if known else database.insert("insert_job", name, task, version, settings, source, job, now, now)
+            child = database.insert("insert_job", name, task, version, settings, source, job, now, now)
         database.run("update_job", task, version, settings, now, child)
-        for position, rule in enumerate(json.loads(settings).get("then", ())):
+        note_code(database, child, declared.get("source_digest"), version, before, now)
+        for position, rule in enumerate(declared.get("then", ())):
             database.run("save_rule", child, position, *rule[:2], json.dumps(rule[2], sort_keys=True), rule[3])
         _expect_items(database, child, job, revision)
         database.run("deliver_rule", child, revision, job, ordinal)
@@ -56,6 +61,33 @@ def deliver_followups(database: Database, job: int, now: int) -> list[int]:
         database.run("insert_event", now, job, None, None, "followup_created", data)
         created.append(child)
     return created
+
+
+def note_code(
+    database: Database, job: int, code: str | None, version: str, before: tuple[Any, ...] | None, now: int
+) -> None:  # fmt: skip
+    """Inside a write: keep the digest of the code that now makes the results of a job, whose row was `before`.
+
+    If another one is known, what ended before now was made by other code, unless the version changed with it.
+    """
+    known = None if before is None else before[17]
+    if before is None or code != known:
+        since = now if known is not None and before is not None and version == before[3] else None
+        database.run("note_code", code, since, job)
+
+
+def _child(database: Database, label: str, parent: int, task: str) -> tuple[str, int | None]:
+    """A name for the child of a job, and the child that has it already: of a rule that was gone for a while.
+
+    Any other job of that name stays what it is: the child is then called "label (2)", and so on.
+    """
+    name, number = label, 1
+    while (known := database.one("job_by_name", name)) is not None:
+        if (known[2], known[16]) == (task, parent):
+            return name, known[0]
+        number += 1
+        name = f"{label} ({number})"
+    return name, None
 
 
 def _succeeded(database: Database, job: int) -> bool:

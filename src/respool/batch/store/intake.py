@@ -16,7 +16,7 @@ from respool.batch.blocks import Stored
 from respool.batch.model import ItemState, Row
 from respool.batch.reconcile import REASONS, WITHDRAWN, Change, Existing, reconcile
 from respool.batch.store.connection import Database
-from respool.batch.store.followups import end_if_finished
+from respool.batch.store.followups import end_if_finished, note_code
 from respool.errors import UsageError
 
 Where = Callable[[str], str]
@@ -80,15 +80,11 @@ def declare(database: Database, declaration: Declaration, now: int, *, parent: i
             "insert_job", declaration.name, declaration.task, declaration.version, settings,
             json.dumps(declaration.source), parent, now, now,
         )  # fmt: skip
-        database.run("note_code", declaration.source_digest, None, job)
         database.run("insert_event", now, job, None, None, "job_created", json.dumps({"name": declaration.name}))
     else:
         job = known[0]
         database.run("update_job", declaration.task, declaration.version, settings, now, job)
-        if declaration.source_digest != known[17]:
-            # Results that ended before now were made by other code, unless the version changed with it.
-            since = now if declaration.version == known[3] else None
-            database.run("note_code", declaration.source_digest, since, job)
+    note_code(database, job, declaration.source_digest, declaration.version, known, now)
     for ordinal, (task, version, its_settings, run_on) in enumerate(declaration.rules):
         database.run("save_rule", job, ordinal, task, version, json.dumps(its_settings, sort_keys=True), run_on)
     database.run("delete_rules", job, len(declaration.rules))
