@@ -149,9 +149,20 @@ def test_what_ctrl_c_left_is_a_job_like_any_other(project: Project, service: Ser
     assert project.kinds("1")["tests/test_1.py"] == ("pending", None)
     service.broken.clear()
     service.gate.set()
+    state = project.path / ".respool"
+    failures = state / "logs" / "rerecord_failures.jsonl"
+    assert len(failures.read_text().splitlines()) == 1
+    assert list(state.glob("staging/*")), "what is open goes on from there"
     project.run("jobs", "retry", "1", code=0)
+    failures.write_text("")
     project.run("run", code=0)
     assert {state for state, _ in project.kinds("1").values()} == {"done"}
+    assert len(failures.read_text().splitlines()) == 1, "whoever ran it: what failed is exported"
+    assert not list(state.glob("staging/*"))
+    (state / "staging" / "rerecord-0123").mkdir()
+    (state / "staging" / "rerecord-0123.lock").touch()
+    assert "nothing to do" in project.run("rerecord", "--failures", code=0).err
+    assert not list(state.glob("staging/*")), "what a killed run left goes with the next one, even if that has nothing to do"
     assert set(map(tuple, project.versions().values())) == {(1,)}
 
 

@@ -17,7 +17,6 @@ from respool.batch.spool import JobHandle, Spool
 from respool.batch.store import reading
 from respool.batch.store.connection import Database
 from respool.batch.store.intake import Wishes
-from respool.cassette.library import Library
 from respool.cli import options
 from respool.cli.cassettes_diff import put_page
 from respool.cli.exits import Exit, exit_of_jobs, exit_of_signal
@@ -29,9 +28,11 @@ from respool.config import load_project, parse_duration
 from respool.errors import JobNotFound, UsageError
 from respool.phrases import counted
 from respool.rerecord import history, preflight, report, review_page
-from respool.rerecord.job import OPEN, clear_staging, goes_on, run_of, source, task
+from respool.rerecord.history import OPEN
+from respool.rerecord.job import goes_on, run_of, source, task
 from respool.rerecord.plan import Asked, Choice, Plan, make_plan, narrowed, survey
 from respool.rerecord.settings import TABLE, load_settings
+from respool.rerecord.tidying import tidy
 
 SHOWN = 20  # failures that are told by name; `respool jobs items` has them all
 
@@ -104,6 +105,9 @@ class _Rerecord:
             self.settings, self.places.database, cassettes=[name for each in plan.units for name in each.unit.cassettes]
         )
         if not plan.units:
+            if self.places.database.exists():  # a run that did not come to its end, or went on elsewhere, left that to us
+                with Database.open(self.places, read_only=True) as database:
+                    tidy(self.settings.root, database)
             say(f"nothing to do: {_NOTHING[self.asked.choice]}")
             return self._told_as_json(None, {}, int(Exit.DONE), 0.0)
         preflight.run_probe(self.settings)
@@ -163,15 +167,13 @@ class _Rerecord:
         job = handle.read()
         paused = ran.paused.get(job.id)
         code = exit_of_signal(ran.signal) if ran.signal is not None else int(exit_of_jobs([job], [job.id] if paused else []))
-        self._export(spool.database())
+        tidy(self.settings.root, spool.database())
         results = handle.results()
         self._close(job, ran.now.get(job.id, {}), handle, ran.seconds, None if paused is None else paused.reason)
         self._changes({key: results[key] for key in results if key in waiting})
         if self.page is not None:
             failed = {item.key: f"{item.kind}: {item.message or ''}" for item in handle.items(state=str(ItemState.FAILED))}
             put_page(self.page, review_page.of_run(f"What respool rerecord changed ({self.asked.job})", results, failed))
-        if not any(job.counts.get(state, 0) for state in OPEN):
-            clear_staging(Library(self.settings.root))
         if ran.signal is not None or paused is not None:
             say("the same command again goes on where it stopped")
         return self._told_as_json(handle, results, code, ran.seconds)
@@ -209,10 +211,6 @@ class _Rerecord:
             say(f"  {more}what changed, in full: respool cassettes diff PATH; to go back: respool cassettes restore PATH")
         if told := report.proposed(results):
             say(f"  always changed, and could count for nothing in {TABLE}:\n    {told}")
-
-    def _export(self, database: Database) -> None:
-        state = Library(self.settings.root).state()
-        report.export(state, history.failure_records(database, history.ended(database)))
 
     def _told_as_json(self, handle: JobHandle | None, results: dict[str, Any], code: int, seconds: float) -> int:
         if self.given["as_json"]:

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from respool.batch.model import ItemState
 from respool.batch.store import reading
 from respool.batch.store.connection import Database
 from respool.clock import MICROSECONDS, rfc3339
 from respool.rerecord.units import FACTS
 
 TASK = "respool rerecord"  # the task's name: all jobs of re-recording, whatever they selected, have this one
+OPEN = (ItemState.PENDING, ItemState.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ def ended(database: Database) -> list[Ended]:
                     told = (tried.number, tried.outcome, tried.kind, tried.message, tried.started_at, tried.ended_at)
                     found.append(Ended(files, item.id, *told))
     return sorted(found, key=lambda each: each.ended_at)
+
+
+def any_open(database: Database) -> bool:
+    """Whether a unit of any job of re-recording has not come to its end."""
+    return any(job.counts.get(state, 0) for job in reading.jobs(database) if job.task == TASK for state in OPEN)
 
 
 def latest_failures(attempts: list[Ended]) -> dict[str, Ended]:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from respool.batch.declaration import Batch, Command, Mode, Task
-from respool.batch.model import Item, ItemState, Job
+from respool.batch.model import Item, Job
 from respool.batch.policy import Breaker, Retry
 from respool.batch.sources import Source, from_values
 from respool.cassette.library import Library
 from respool.files import FileLock, remove_tree
-from respool.rerecord.history import TASK
+from respool.rerecord.history import OPEN, TASK
 from respool.rerecord.plan import Plan
 from respool.rerecord.settings import Settings
 from respool.rerecord.units import STAGING
-
-OPEN = (ItemState.PENDING, ItemState.RUNNING)
 
 
 def task(settings: Settings, *, run: str, timeout: float, batch: Batch) -> Task:
@@ -49,8 +48,18 @@ def goes_on(job: Job | None, items: Iterable[Item], plan: Plan) -> bool:
 
 def run_of(job: Job) -> str | None:
     """The name of the run that the job was submitted for."""
+    return _told(job, "--run")
+
+
+def root_of(job: Job) -> Path | None:
+    """The project that the job records."""
+    told = _told(job, "--root")
+    return None if told is None else Path(told.replace("{{", "{").replace("}}", "}"))
+
+
+def _told(job: Job, option: str) -> str | None:
     argv: Sequence[str] = job.settings.get("command", {}).get("argv", [])
-    return argv[argv.index("--run") + 1] if "--run" in argv else None
+    return argv[argv.index(option) + 1] if option in argv else None
 
 
 def clear_staging(library: Library) -> None:
