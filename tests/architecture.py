@@ -87,7 +87,6 @@ ALLOWED: dict[str, dict[str, str]] = {
         "batch/workers/supervisor.py": SHIM,
         "batch/workers/remains.py": "takes an attempt over by making its claim file, which must fail if it is there",
         "batch/workers/tail.py": f"a command's output file; {SHIM}",
-        "rerecord/programs.py": "holds what pytest says on stderr until it has ended, in a file without a name",
     },
     "printing": {
         "cli/*": "the one door with a terminal",

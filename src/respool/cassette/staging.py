@@ -27,6 +27,9 @@ from respool.pace import Limit, Pace
 
 VARIABLE = "RESPOOL_STAGING"
 PACE_VARIABLE = "RESPOOL_PACE"
+LINE = "RESPOOL_STAGING_LINE"
+"""The number of a descriptor: a line to whoever started the process. It closes the line when its start is over. One that
+plays first says that it is ready, and goes on when it is told to; the end of the line tells it to end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,10 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Answer to the name `vcr`, if the project asks for it, before the first conftest.py can import it."""
+    if STAGED:
+        from respool.pytest_plugin.staged import stand_by
+
+        stand_by(early_config)
     from respool.pytest_plugin import settings
 
     if settings.answers_to_vcr(early_config):

@@ -6,6 +6,8 @@ cassette/staging.py): the outcomes of the tests, what failed and why, and the ca
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Generator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,13 +15,35 @@ from typing import Any
 import pytest
 
 from respool.cassette.mapping import observed
-from respool.cassette.staging import here
+from respool.cassette.staging import LINE, here
 from respool.errors import RespoolError
 from respool.pytest_plugin.marks import wanted
 
 MEDDLERS = ("timeout", "randomly", "random_order", "rerunfailures", "flaky", "_cov", "pytest_cov")
 """Plugins that would end a test that waits for its host, run tests in another order or again, or judge the run."""
 _NODES: dict[str, type[pytest.Collector]] = {"class": pytest.Class, "module": pytest.Module}
+_LINE = pytest.StashKey[int]()
+
+
+def stand_by(config: pytest.Config) -> None:
+    """A run that plays waits here, with its plugins loaded and nothing of the project's, until there is something to play.
+
+    Raises pytest.UsageError if there never will be, because whoever started the run is gone.
+    """
+    if LINE not in os.environ:
+        return  # somebody runs by hand what a unit ran
+    line = config.stash[_LINE] = int(os.environ.pop(LINE))
+    os.set_inheritable(line, False)
+    if not here().orders.records and not _told_to_play(line):
+        raise pytest.UsageError("this run was to play what another one records, and whoever started both is gone")
+
+
+def _told_to_play(line: int) -> bool:
+    try:
+        os.write(line, b"?")
+        return bool(os.read(line, 1))
+    except OSError:
+        return False
 
 
 class Staged:
@@ -63,6 +87,13 @@ class Staged:
             except RespoolError:
                 continue  # told by whoever opens it
             self._users.setdefault(here().relative(path), set()).add(item.nodeid)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """From here on the run waits for its service, or is soon over: another one may start."""
+        line = session.config.stash.get(_LINE, None)
+        if line is not None:
+            with contextlib.suppress(OSError):  # somebody has closed all descriptors
+                os.close(line)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:

@@ -9,13 +9,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryFile
+from socket import socketpair
 from typing import NamedTuple
 
+from respool.cassette.staging import LINE
 from respool.clock import SYSTEM
+from respool.files import scratch_file
 
 LEFT_OUT = ("PYTEST_", "RESPOOL_PAYLOAD", "RESPOOL_VERDICT", "RESPOOL_KEY", "RESPOOL_ATTEMPT_NUMBER", "RESPOOL_STAGING")
 PROBE_SECONDS = 120.0
+LONGEST_START = 1.0  # seconds; one that takes longer waits for something itself, or others keep the processors from it
 
 
 class Ended(NamedTuple):
@@ -39,25 +42,62 @@ def environment(**given: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)} | given
 
 
-def run_tests(
-    command: Sequence[str], env: Mapping[str, str], root: Path, seconds: Callable[[], float],
-    meanwhile: Callable[[], object] = lambda: None,
-) -> Ended:  # fmt: skip
-    """Run the command until it ends, or is still running after `seconds()`, which may grow meanwhile.
+class Tests:
+    """A pytest that runs the tests of a unit. It tells over a line (see pytest_plugin/staged.py) how far its start has come.
 
-    What it prints goes to our own output; what it says on stderr is handed back, because a pytest that cannot begin says
-    why there. What is still running is left to whoever ends our process group. `meanwhile` is called once it has started.
+    One that plays stands by once its plugins are loaded, until `play`: so its start costs no time while others wait for
+    their service. What pytest prints goes to our own output; what it says on stderr is handed back, because a pytest that
+    cannot begin says why there. Raises OSError if there is no room for a process.
+
+        with Tests(command, env, root) as tests:
+            tests.started()
+            code, errors = tests.ended(lambda: 600.0)
     """
-    with TemporaryFile() as errors:
-        process = subprocess.Popen(command, env=dict(env), cwd=root, stdin=subprocess.DEVNULL, stderr=errors)
-        begun = SYSTEM.monotonic()
-        meanwhile()
-        code: int | None = None
-        while code is None and (left := begun + seconds() - SYSTEM.monotonic()) > 0:
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], root: Path, *, plays: bool = False) -> None:
+        self._stands_by = plays
+        self._line, theirs = socketpair()
+        self._errors = scratch_file()
+        with theirs:
+            self._process = subprocess.Popen(
+                command, env={**env, LINE: str(theirs.fileno())}, cwd=root, stdin=subprocess.DEVNULL, stderr=self._errors,
+                pass_fds=[theirs.fileno()],
+            )  # fmt: skip
+        self._begun = SYSTEM.monotonic()
+
+    def started(self) -> None:
+        """Wait until it stands by, has collected its tests, or has ended; not longer than a start takes that computes."""
+        self._line.settimeout(LONGEST_START)
+        with contextlib.suppress(OSError):  # too long, or it ended without having read what it was told
+            self._line.recv(1)
+
+    def play(self) -> None:
+        """Tell one that stands by that there is something to play."""
+        self._stands_by, self._begun = False, SYSTEM.monotonic()
+        with contextlib.suppress(OSError):  # it has ended: `ended` says how
+            self._line.send(b"!")
+
+    def ended(self, seconds: Callable[[], float]) -> Ended:
+        """Wait until it has ended, or is still running after `seconds()`, which may grow meanwhile.
+
+        What is still running is left to whoever ends our process group.
+        """
+        code = self._process.poll()
+        while code is None and (left := self._begun + seconds() - SYSTEM.monotonic()) > 0:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                code = process.wait(left)
-        errors.seek(0)
-        return Ended(code, errors.read().decode("utf-8", "replace"))
+                code = self._process.wait(left)
+        self._errors.seek(0)
+        return Ended(code, self._errors.read().decode("utf-8", "replace"))
+
+    def __enter__(self) -> Tests:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stands_by:  # nothing of the project's is loaded in it, so nothing is cut short
+            self._process.kill()
+            self._process.wait()
+        self._line.close()
+        self._errors.close()
 
 
 def complaint(said: str) -> str:

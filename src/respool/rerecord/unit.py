@@ -13,6 +13,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,11 @@ from respool.files import FileLock, private_folder, remove_tree, write_atomic
 from respool.rerecord import acceptance, programs
 from respool.rerecord.acceptance import Refusal
 from respool.rerecord.settings import Settings, load_settings
+from respool.rerecord.starts import turn
 from respool.rerecord.units import FACTS, STAGING
 
 ACCEPTED = "accepted.json"
+RECORD, REPLAY = "record", "replay"
 BUSY = 5.0  # seconds after which a unit is tried again that another process is recording
 
 
@@ -90,22 +93,32 @@ class Unit:
         return told
 
     def _recorded(self, base: Path) -> dict[str, Any] | Refusal:
+        """Record and play; what is told of it, or why it is refused. The replay is started while the recording waits for
+        its service, and stands by: a start costs as much as all that comes after it."""
         remove_tree(base)
-        tapes = private_folder(base / "tapes")
-        code, facts, complaint = self._tests(base, records=True)
-        staged = Library(tapes)
-        found = {name: staged.load(name) for name in staged.list()}
-        interactions = sum(len(cassette.interactions) for cassette in found.values())
-        keys = [os.environ.get(name, "") for name in self.settings.require_env]
-        refusal = acceptance.of_recording(
-            code, facts, interactions, _leaks(found, keys), _errors(found, facts), complaint
-        )
-        if refusal is not None or facts is None:
-            return refusal or Refusal(Kind.TESTS_FAILED, "pytest told nothing")
-        code, replayed, complaint = self._tests(base, records=False)
-        refusal = acceptance.of_replay(code, replayed, complaint)
-        if refusal is not None:
-            return refusal
+        staged = Library(private_folder(base / "tapes"))
+        self._name(base, RECORD)
+        with self._start(base, RECORD) as recording:
+            _ready_to_judge()
+            with self._start(base, REPLAY) as replay:
+                code, facts, complaint = self._end(base, RECORD, recording)
+                found = {name: staged.load(name) for name in staged.list()}
+                interactions = sum(len(cassette.interactions) for cassette in found.values())
+                keys = [os.environ.get(name, "") for name in self.settings.require_env]
+                refusal = acceptance.of_recording(
+                    code, facts, interactions, _leaks(found, keys), _errors(found, facts), complaint
+                )
+                if refusal is not None or facts is None:
+                    return refusal or Refusal(Kind.TESTS_FAILED, "pytest told nothing")
+                self._name(base, REPLAY)
+                with self._turn():
+                    replay.play()
+                    replay.started()
+                refusal = acceptance.of_replay(*self._end(base, REPLAY, replay))
+        return refusal or self._told(found, facts)
+
+    def _told(self, found: Mapping[str, Cassette], facts: Mapping[str, Any]) -> dict[str, Any] | Refusal:
+        """What is told of a recording that can be played; a Refusal if all of its cassettes must stay as they are."""
         from respool.rerecord import changes, claims
 
         stay = claims.standing(self.settings, self.files, facts, found)
@@ -127,29 +140,42 @@ class Unit:
         if waiting:  # else this was done before this process, and the previous ones must not be overwritten by these
             library.swap(staged, waiting)
 
-    def _tests(self, base: Path, *, records: bool) -> tuple[int, dict[str, Any] | None, str]:
-        """Run the tests in staging; their exit code, what they told of themselves, and what pytest complained of."""
-        word, settings = "record" if records else "replay", self.settings
-        facts, orders = base / f"{word}-facts.json", base / f"{word}.json"
+    def _turn(self, *, ahead: bool = False) -> AbstractContextManager[None]:
+        """One of the turns to start that all units of the project share."""
+        return turn(self.settings.root / ".respool" / "turns", ahead=ahead)
+
+    def _name(self, base: Path, word: str) -> None:
+        """Say and keep the command that comes next."""
+        self.commands.append(f"{VARIABLE}={base / word}.json {shlex.join(self._command(base))}")
+        _say(f"$ {self.commands[-1]}")
+
+    def _command(self, base: Path) -> list[str]:
+        return programs.pytest_command(self.files, base / "cache")
+
+    def _start(self, base: Path, word: str) -> programs.Tests:
+        """Start the tests in staging; back when their start is over."""
+        settings, orders = self.settings, base / f"{word}.json"
         pace = os.environ.get(PACE_VARIABLE) or str(settings.root / ".respool" / "pace")
         Orders(
-            str(settings.root), str(base / "tapes"), records, str(facts), str(base / "waited"), pace, dict(settings.limits),
-            settings.transient, settings.allow_status, settings.max_pause,
+            str(settings.root), str(base / "tapes"), word == RECORD, str(base / f"{word}-facts.json"), str(base / "waited"),
+            pace, dict(settings.limits), settings.transient, settings.allow_status, settings.max_pause,
         ).write(orders)  # fmt: skip
-        command = programs.pytest_command(self.files, base / "cache")
-        self.commands.append(f"{VARIABLE}={orders} {shlex.join(command)}")
-        _say(f"$ {self.commands[-1]}")
         env = programs.environment(**{VARIABLE: str(orders), PACE_VARIABLE: pace})
-        code, errors = programs.run_tests(
-            command, env, settings.root, lambda: self.timeout + _seconds(base / "waited"), _ready_to_judge
-        )  # fmt: skip
+        with self._turn(ahead=word == REPLAY):
+            tests = programs.Tests(self._command(base), env, settings.root, plays=word == REPLAY)
+            tests.started()
+        return tests
+
+    def _end(self, base: Path, word: str, tests: programs.Tests) -> tuple[int, dict[str, Any] | None, str]:
+        """Wait for the tests; their exit code, what they told of themselves, and what pytest complained of."""
+        code, errors = tests.ended(lambda: self.timeout + _seconds(base / "waited"))
         if errors:
             _say(errors.rstrip())
         if code is None:
             raise TooLong
         complaint = programs.complaint(errors)
         try:
-            return code, json.loads(facts.read_bytes()), complaint
+            return code, json.loads((base / f"{word}-facts.json").read_bytes()), complaint
         except (OSError, ValueError):
             return code, None, complaint
 
@@ -179,7 +205,8 @@ def _say(text: str) -> None:
 def _ready_to_judge() -> None:
     """Load what judges a recording while its tests wait for their service, where it costs no time."""
     import respool.cassette.leaks
-    import respool.rerecord.changes  # noqa: F401
+    import respool.rerecord.changes
+    import respool.rerecord.claims  # noqa: F401
 
 
 def _leaks(found: Mapping[str, Cassette], keys: Sequence[str]) -> list[tuple[str, str]]:
