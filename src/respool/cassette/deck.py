@@ -159,7 +159,7 @@ class Deck:
     def unplayed(self) -> tuple[int, ...]:
         """The indices of interactions on the tape that answered nothing."""
         played = set(self._index.played)
-        return tuple(place for place in range(len(self.cassette.interactions)) if place not in played)
+        return tuple([place for place in range(len(self.cassette.interactions)) if place not in played])
 
     def exchange(self, request: Request) -> Response | Failure | Steps:
         """Decide on one request: what answers it from the tape, or the steps that take it to the network.

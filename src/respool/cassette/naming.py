@@ -40,16 +40,21 @@ def cassette_path(
     if cls is None and test is None:
         return folder / f"{_part(module)}.json"
     place = _place(folder, module, cls)
-    if test is None:
-        return place / "class.json"
+    return place / ("class.json" if test is None else file_name(test, params))
+
+
+def file_name(test: str, params: str | None = None) -> str:
+    """The last part of `cassette_path`: all tests of a class, or of a module, have theirs in one folder.
+
+    >>> file_name("test_temp", "oslo-1.5")
+    'test_temp-oslo-1.5.json'
+    """
     name = _part(test)
-    if params is not None:
-        plain = _PLAIN_PARAMETERS.fullmatch(params)
-        name += f"-{params if plain else _shortened(params)}"
-    return place / f"{name}.json"
+    if params is None:
+        return f"{name}.json"
+    return f"{name}-{params if _PLAIN_PARAMETERS.fullmatch(params) else _shortened(params)}.json"
 
 
-@lru_cache(maxsize=64)
 def _place(folder: Path, module: str, cls: str | None) -> Path:
     place = folder / _part(module)
     for each in () if cls is None else cls.split("."):
@@ -57,6 +62,7 @@ def _place(folder: Path, module: str, cls: str | None) -> Path:
     return place
 
 
+@lru_cache(maxsize=64)
 def _part(part: str, *, snake: bool = False) -> str:
     if not snake:
         return part if _is_free(part) else _shortened(part)

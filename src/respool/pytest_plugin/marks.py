@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from respool.cassette.library import cassette_path
 from respool.cassette.mapping.option_values import complaint
 from respool.cassette.matching import Matching
+from respool.cassette.naming import cassette_path, file_name
 from respool.cassette.recording import DEFAULT_MATCHING, Conditions, mode_named
 from respool.errors import UsageError
 from respool.pytest_plugin.settings import Settings, settings_of
@@ -101,11 +101,13 @@ def _complaints(options: dict[str, Any]) -> list[str]:
 
 
 class _Plan(NamedTuple):
-    """What the same marks come to in every test of a file, worked out once; `named`: the path is the same for all, too."""
+    """What the same marks come to in every test of a class or module, worked out once.
+
+    Without `folder` the path is the same for all, too; else each test has a file of its own name in it.
+    """
 
     marks: tuple[pytest.Mark, ...]  # kept, for the plan is found by their identity
-    folder: Path
-    named: bool
+    folder: Path | None
     want: Wanted
 
 
@@ -119,13 +121,13 @@ def wanted(node: Any, scope: str, config: pytest.Config) -> Wanted:
         return conditions(config.rootpath / settings.folder / "session.json", {}, settings, config)
     marks = tuple(node.iter_markers("cassette"))
     plans = config.stash.setdefault(_PLANS, {})
-    key = (node.path, scope, *map(id, marks))
+    key = (node.parent if scope == "function" else node, scope, *map(id, marks))
     plan = plans.get(key)
     if plan is None:
         plan, lasting = _planned(node, scope, config, marks)
         if lasting:
             plans[key] = plan
-    return plan.want if plan.named else plan.want._replace(path=_default_path(node, scope, plan.folder))
+    return plan.want if plan.folder is None else Wanted(plan.folder / file_name(*_name(node)), *plan.want[1:])
 
 
 def _planned(node: Any, scope: str, config: pytest.Config, marks: tuple[pytest.Mark, ...]) -> tuple[_Plan, bool]:
@@ -136,7 +138,8 @@ def _planned(node: Any, scope: str, config: pytest.Config, marks: tuple[pytest.M
     names: tuple[str, ...] = next((mark.args for mark in marks if mark.args), ())
     path = named(folder, names[0]) if names else _default_path(node, scope, folder)
     want = conditions(path, options, settings, config, also=[named(folder, name) for name in names[1:]])
-    return _Plan(marks, folder, bool(names), want), _mode(options, settings, config) != "once"
+    each_its_own = scope == "function" and not names
+    return _Plan(marks, path.parent if each_its_own else None, want), _mode(options, settings, config) != "once"
 
 
 def _mode(options: dict[str, Any], settings: Settings, config: pytest.Config) -> Any:
@@ -186,6 +189,10 @@ def _default_path(node: Any, scope: str, folder: Path) -> Path:
         return cassette_path(folder, module, None, None, None)
     if scope == "class":
         return cassette_path(folder, module, cls.__name__ if cls else None, None, None)
+    return cassette_path(folder, module, cls.__name__ if cls else None, *_name(node))
+
+
+def _name(node: Any) -> tuple[str, str | None]:
+    """A test's function, and its parameters."""
     callspec = getattr(node, "callspec", None)
-    name = getattr(node, "originalname", None) or node.name
-    return cassette_path(folder, module, cls.__name__ if cls else None, name, callspec.id if callspec else None)
+    return getattr(node, "originalname", None) or node.name, callspec.id if callspec else None
