@@ -75,6 +75,8 @@ def test_spellings_of_one_address(one: str, other: str) -> None:
         ("http://a/x?a=%FF", "http://a/x?a=%FE"),
         ("http://[::1]/", "http://[::2]/"),
         ("http://a/x", "http://a/x?a="),
+        ("http://a/x?a=1&b=2", "http://a/x?a=1%00b%002"),
+        ("http://a/x?a=1%00b&c=2", "http://a/x?a=1&b%00c=2"),
     ],
 )
 def test_different_addresses(one: str, other: str) -> None:

@@ -12,26 +12,29 @@ from respool.cassette.model import Headers
 from respool.cassette.urls import take_apart
 
 ALL_HEADERS = "*"
+_BETWEEN = "\0"
 _SHORT = 256  # bytes up to which a body stands in its key itself
 
 
-def address(url: str, parts: Collection[str], ignored: Collection[str], ordered: bool) -> Hashable:
-    """The key of a URL: those of scheme, host, port, path and query that are among `parts`.
+def address(url: str, parts: Collection[str], ignored: Collection[str], ordered: bool) -> str:
+    """The key of a URL: those of scheme, host, port, path and query that are among `parts`, as one text.
 
-    >>> address("http://a/?b=2&a=1", ("host", "query"), (), False)
-    (None, 'a', None, None, (('a', '1'), ('b', '2')))
+    (A text counts its hash once, a tuple each time it is looked up.)
+
+    >>> address("http://a/?b=2&a=1", ("host", "query"), (), False).split(_BETWEEN)
+    ['', 'a', '', '', 'a', '1', 'b', '2']
     """
-    found = take_apart(url)
-    query: Sequence[tuple[str, str]] = found.query
-    if ignored:
-        query = [pair for pair in query if pair[0] not in ignored]
-    return (
-        found.scheme if "scheme" in parts else None,
-        found.host if "host" in parts else None,
-        found.port if "port" in parts else None,
-        found.path if "path" in parts else None,
-        (tuple(query) if ordered else tuple(sorted(query))) if "query" in parts else None,
-    )
+    scheme, host, port, path, query = take_apart(url)
+    found = [
+        scheme if "scheme" in parts else "", host if "host" in parts else "", str(port) if "port" in parts else "",
+        path if "path" in parts else "",
+    ]  # fmt: skip
+    if query and "query" in parts:
+        pairs = [pair for pair in query if pair[0] not in ignored] if ignored else query
+        for pair in pairs if ordered else sorted(pairs):
+            found += pair
+    text = _BETWEEN.join(found)
+    return text if text.count(_BETWEEN) == len(found) - 1 else repr(found)  # else two lists could come to the same
 
 
 def raw_body(body: bytes) -> Hashable:

@@ -167,8 +167,7 @@ class Matching(_Prepared):
         )
 
     def _address(self, url: str) -> str:
-        found = keys.address(url, self.parts, self.ignore_query, self.query_order)
-        return _kept(self._addresses, url, repr(found))  # a text counts its hash once, a tuple each time it is looked up
+        return _kept(self._addresses, url, keys.address(url, self.parts, self.ignore_query, self.query_order))
 
     def _body_key(self, body: bytes) -> Hashable:
         if self._body == "raw_body":

@@ -47,10 +47,11 @@ def pairs(query: str) -> tuple[tuple[str, str], ...]:
     (('a', '1'), ('b', ''), ('a', '~ x'))
     """
     found = []
+    encoded = "%" in query or "+" in query
     for piece in query.split("&"):
         if piece:
             name, _, value = piece.partition("=")
-            found.append((decoded(name), decoded(value)))
+            found.append((decoded(name), decoded(value)) if encoded else (name, value))
     return tuple(found)
 
 
