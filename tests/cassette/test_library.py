@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from small_tapes import LARGE, bodies, program, project, said
 
-from respool.cassette.library import Library
+from respool.cassette.library import Library, Shelf
 from respool.cassette.model import Cassette, Interaction, Request, Response
 from respool.errors import CassetteBusy, CassetteMissing, CassetteRefused, CassetteUnreadable, UsageError
 
@@ -111,7 +111,7 @@ def test_what_is_kept_is_added_to_what_is_there_by_then(library: Library) -> Non
 
 FILL = """
 import sys
-from respool.cassette.library import Library
+from respool.cassette.library import Library, Shelf
 from respool.cassette.model import Cassette, Interaction, Request, Response
 library = Library(sys.argv[1])
 for place in range(int(sys.argv[3])):
@@ -154,7 +154,7 @@ def test_threads_that_fill_one_cassette_lose_nothing(library: Library) -> None:
 
 HOLD = """
 import sys
-from respool.cassette.library import Library
+from respool.cassette.library import Library, Shelf
 with Library(sys.argv[1]).lock("a"):
     print("held", flush=True)
     sys.stdin.read()
@@ -193,7 +193,7 @@ def test_loading_imports_nothing_that_only_writing_needs(library: Library) -> No
     library.save("a", said("one"))
     code = """
 import sys
-from respool.cassette.library import Library
+from respool.cassette.library import Library, Shelf
 Library(sys.argv[1]).load("a").interactions[0]
 print(*({"tempfile", "secrets", "fcntl", "asyncio", "shutil", "yaml", "tomllib", "email", "http.client"} & set(sys.modules)))
 """
@@ -267,3 +267,34 @@ def test_without_a_project_the_state_is_in_the_working_folder(tmp_path: Path, mo
     monkeypatch.chdir(tmp_path / "here")
     assert Library("tests/cassettes/test_a").state() == tmp_path / "here" / ".respool"
     assert Library(tmp_path / "elsewhere").state() == tmp_path / "elsewhere" / ".respool"
+
+
+def test_a_shelf_takes_a_cassette_apart_again_only_when_its_file_says_something_else(library: Library) -> None:
+    path, shelf = library.save("a", said("one")), Shelf()
+    first = shelf.load(path)
+    assert first == library.load(path)
+    assert shelf.load(path) is first
+    stamp = path.stat()
+    path.write_bytes(path.read_bytes().replace(b"one", b"two"))
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # as long as before, and changed as long ago
+    assert shelf.load(path).interactions == said("two").interactions
+    path.write_text("{")
+    with pytest.raises(CassetteUnreadable):
+        shelf.load(path)
+    path.unlink()
+    with pytest.raises(CassetteMissing):
+        shelf.load(path)
+
+
+def test_a_shelf_keeps_a_few_and_none_whose_content_lies_elsewhere_too(library: Library) -> None:
+    shelf = Shelf()
+    paths = [library.save(f"{number}", said("one")) for number in range(6)]
+    loaded = [shelf.load(path) for path in paths]
+    assert shelf.load(paths[-1]) is loaded[-1]
+    assert shelf.load(paths[0]) is not loaded[0]
+    large = library.save("large", said(LARGE))
+    shelf.load(large)
+    (side,) = (library.folder / "large.bodies").iterdir()
+    side.unlink()
+    with pytest.raises(CassetteUnreadable):
+        shelf.load(large)

@@ -250,23 +250,63 @@ class Library:
 
 def load_cassette(path: Path) -> Cassette:
     """The cassette in the file at `path`, for whoever needs no library around it. Raises what `Library.load` does."""
+    return _read(_bytes_of(path), path)[0]
+
+
+class Shelf:
+    """Loads like `load_cassette`, for tests that share cassettes one after the other: none of the last few is taken apart
+    again while its file holds the same bytes. One that has side files is, for their content is not in those bytes.
+    """
+
+    def __init__(self) -> None:
+        self._latest: dict[str, tuple[bytes, Cassette]] = {}
+
+    def load(self, path: Path) -> Cassette:
+        """The cassette that is in the file now. Raises what `Library.load` does."""
+        where, data = str(path), _bytes_of(path)
+        latest = self._latest.get(where)
+        if latest is not None and latest[0] == data:
+            return latest[1]
+        cassette, alone = _read(data, path)
+        if alone and len(data) <= _LARGEST_KEPT:
+            for older in list(self._latest)[: 1 - _KEPT]:
+                self._latest.pop(older, None)
+            self._latest[where] = data, cassette
+        return cassette
+
+
+_KEPT, _LARGEST_KEPT = 4, 1 << 24  # cassettes; bytes
+
+
+def _bytes_of(path: Path) -> bytes:
     where = str(path)
     try:
         with open(where, "rb", buffering=0) as file:
-            data = file.read()
+            return file.read()
     except (FileNotFoundError, NotADirectoryError):
         raise CassetteMissing(
             f"there is no cassette {where!r}", command="pytest --cassettes=fill   (to record it)"
         ) from None
     except OSError as error:
         raise own.unreadable(where, None, str(error)) from None
+
+
+def _read(data: bytes, path: Path) -> tuple[Cassette, bool]:
+    """The cassette of a file, and whether its bytes alone decide what it is."""
+    where = str(path)
     if b'"format"' not in data[:64]:
         from respool.cassette import foreign
 
         found = foreign.read(data, where)
         if found is not None:
-            return found
-    return own.read(data, where, lambda digest: _side(path, digest))
+            return found, True
+    asked: list[str] = []
+
+    def side(digest: str) -> bytes:
+        asked.append(digest)
+        return _side(path, digest)
+
+    return own.read(data, where, side), not asked
 
 
 _PATIENCE = 30.0  # seconds; who only adds holds a cassette for milliseconds, who records it for the length of a test

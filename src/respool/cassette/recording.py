@@ -86,6 +86,8 @@ class Conditions:
 class Recording:
     """One cassette file in use. `open` and `close` are for those who cannot use a `with` block.
 
+    `load` reads files: that of a Shelf, for whoever uses the same ones again and again.
+
     >>> with Recording("tests/cassettes/oslo.json", Conditions(mode=Mode.BYPASS)) as deck:
     ...     deck.played
     0
@@ -93,6 +95,7 @@ class Recording:
 
     def __init__(
         self, path: str | os.PathLike[str], conditions: Conditions | None = None, *, test: str = "", command: str = "",
+        load: Callable[[Path], Cassette] = load_cassette,
     ) -> None:  # fmt: skip
         self.path = path if isinstance(path, Path) else Path(path)
         self.conditions = conditions or Conditions()
@@ -100,6 +103,7 @@ class Recording:
             self.path, self.conditions = _staged(self.path, self.conditions)
         self.test = test
         self.command = command
+        self._load = load
         self._opened: Opened | None = None
         self._own: Cassette = Cassette()
 
@@ -113,10 +117,10 @@ class Recording:
         clients.install()
         guard.watch()
         given = self.conditions
-        self._own = _loaded(self.path) if given.mode is not Mode.RERECORD else Cassette()
+        self._own = self._loaded(self.path) if given.mode is not Mode.RERECORD else Cassette()
         tape = self._own
         if given.also:
-            behind = [interaction for path in given.also for interaction in load_cassette(path).interactions]
+            behind = [interaction for path in given.also for interaction in self._load(path).interactions]
             tape = replace(tape, interactions=(*tape.interactions, *behind))
         self._redaction = redaction_here(given.redact, given.without)
         deck = Deck(
@@ -164,8 +168,15 @@ class Recording:
         if self._opened is not None:
             self._opened.leave()
 
+    def _loaded(self, path: Path) -> Cassette:
+        try:
+            return self._load(path)
+        except CassetteMissing:
+            return Cassette()
+
     def _keep(self, deck: Deck, closed: Closed) -> None:
-        from respool.cassette.cleaning import cleaned  # a replay never pays for it
+        from respool.cassette.cleaning import cleaned  # a replay never pays for these
+        from respool.cassette.upkeep.recorded_from import dependencies
 
         _statuses_allowed(closed.fresh, self.conditions.allow_status, str(self.path))
         fresh = cleaned(closed.fresh, self._redaction, str(self.path))
@@ -193,7 +204,7 @@ class Recording:
 
     def again(self) -> Recording:
         """The same recording, not open: each call of a decorated function is a use of its own."""
-        return type(self)(self.path, self.conditions, test=self.test, command=self.command)
+        return type(self)(self.path, self.conditions, test=self.test, command=self.command, load=self._load)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Decorate a function, a coroutine function or a generator function."""
@@ -295,34 +306,11 @@ def complain(figures: Figures, unplayed: str) -> None:
         )  # fmt: skip
 
 
-def _loaded(path: Path) -> Cassette:
-    try:
-        return load_cassette(path)
-    except CassetteMissing:
-        return Cassette()
-
-
 def _shown(path: Path) -> str:
     """Relative where it is below the working folder, as people type it."""
     text = str(path)
     here = os.path.join(os.getcwd(), "")
     return text.removeprefix(here) if os.path.isabs(text) else text
-
-
-def dependencies(path: Path) -> dict[str, str]:
-    """What a recording at `path` depends on, as the project declares it: `inputs` and `upstream` of its settings."""
-    from respool.cassette.upkeep.age import stamped
-    from respool.cassette.upkeep.settings import load_upkeep
-    from respool.cassette.upkeep.upstream import version_of
-
-    real = path.absolute()
-    if STAGED:
-        from respool.cassette.staging import here
-
-        staging = here()
-        real = staging.root / real.relative_to(staging.folder) if real.is_relative_to(staging.folder) else real
-    settings = load_upkeep(real.parent)
-    return dict(stamped(real, settings, lambda command: version_of(command, settings.root)))
 
 
 def _statuses_allowed(fresh: Sequence[Interaction], allowed: frozenset[int] | None, where: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from respool.cassette.deck import Deck
 from respool.cassette.guard import Block
+from respool.cassette.library import Shelf
 from respool.cassette.model import Mode
 from respool.cassette.recording import Conditions, Figures, Recording, complain
 from respool.errors import NetworkBlocked, RequestNotRecorded, UsageError
@@ -23,6 +24,7 @@ from respool.pytest_plugin.stashed import FAILURES, FIGURES, PASSED, TAPES
 
 __tracebackhide__ = True  # an error is shown where a cassette was asked for
 
+_SHELF: pytest.StashKey[Shelf] = pytest.StashKey()
 _ALLOW = "allow the host: @pytest.mark.cassette(allowed_hosts=[...]), or allowed_hosts in [tool.respool.cassettes]"
 
 
@@ -30,7 +32,9 @@ class Tape:
     """One open cassette of a test or of a wider scope."""
 
     def __init__(self, want: Wanted, test: str, session: pytest.Session) -> None:
-        self._recording = Recording(want.path, want.conditions, test=test, command=_command(test, session.config))
+        self._recording = Recording(
+            want.path, want.conditions, test=test, command=_command(test, session.config), load=_shelf(session).load
+        )
         used = self._recording.conditions
         _serial(used, session.config)
         self._unplayed = want.conditions.unplayed
@@ -149,6 +153,13 @@ def finish(item: pytest.Item, *, failed: bool = False) -> None:
     for tape in item.stash[TAPES]:
         item.stash.setdefault(FIGURES, []).append(tape.finish(failed=failed)._asdict())
     del item.stash[TAPES]
+
+
+def _shelf(session: pytest.Session) -> Shelf:
+    shelf = session.stash.get(_SHELF, None)
+    if shelf is None:
+        shelf = session.stash[_SHELF] = Shelf()
+    return shelf
 
 
 def _note(session: pytest.Session, figures: Figures) -> None:
