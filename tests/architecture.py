@@ -28,10 +28,11 @@ FLOORS: dict[int, str] = {
     2: "cassette/format cassette/foreign cassette/foreign/* cassette/library cassette/placing cassette/naming "
     "cassette/drift/page cassette/mapping/wanted_names cassette/mapping/test_map cassette/mapping/observed "
     "cassette/upkeep/checks cassette/upkeep/fixes cassette/upkeep/age cassette/upkeep/pruning cassette/upkeep/remains "
-    "cassette/upkeep/settings cassette/upkeep/stats cassette/upkeep/baseline cassette/leaks/second_opinion "
+    "cassette/upkeep/settings cassette/upkeep/stats cassette/upkeep/baseline cassette/upkeep/beside "
+    "cassette/leaks/second_opinion "
     "batch/places batch/store batch/store_* batch/store/* batch/migrations batch/upkeep batch/repairs batch/backup_folder "
     "batch/notes batch/sources batch/submission batch/forecast batch/digests batch/documents",
-    3: "cassette/upkeep/upstream cassette/open_decks cassette/throttle cassette/staging "
+    3: "cassette/upkeep/upstream cassette/upkeep/recorded_from cassette/open_decks cassette/throttle cassette/staging "
     "cassette/clients cassette/clients/* cassette/guard cassette/hosts cassette/hosts/* "
     "batch/tasks batch/context batch/execute batch/workers batch/workers/* batch/rehearsal batch/course batch/courses "
     "batch/snapshot batch/report batch/resolving batch/adopt batch/expansion batch/intray batch/patience batch/planning "

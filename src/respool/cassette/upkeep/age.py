@@ -10,6 +10,7 @@ from typing import NamedTuple
 from respool.canonical import digest
 from respool.cassette.library import Library
 from respool.cassette.model import Cassette, Failure, header
+from respool.cassette.upkeep import beside
 from respool.cassette.upkeep.settings import UpkeepSettings
 from respool.clock import MICROSECONDS
 from respool.errors import CassetteError
@@ -19,7 +20,7 @@ Version = Callable[[str], str | None]
 """A command → what it printed, None if it failed."""
 
 INPUTS, UPSTREAM = "inputs", "upstream"
-"""Where a cassette's `extra` keeps what it depended on when it was recorded."""
+"""Where a cassette's `extra`, or the note beside it, keeps what it depended on when it was recorded."""
 
 
 class Stale(NamedTuple):
@@ -57,15 +58,24 @@ def reason_of(
     at, refresh = recorded_at(cassette), settings.refresh_of(path)
     if refresh is not None and at is not None and now - at > refresh * MICROSECONDS:
         return f"its oldest answer is {days(now - at)} old, and it is to be refreshed every {days(refresh * MICROSECONDS)}"
-    was = cassette.extra.get(INPUTS)
-    if was is not None and (globs := settings.inputs_of(path)) and was != digest_of(globs, settings.root):
+    globs, command = settings.inputs_of(path), settings.upstream_of(path)
+    known = {**cassette.extra, **_noted(path, cassette, settings)} if globs or command is not None else {}
+    was = known.get(INPUTS)
+    if was is not None and globs and was != digest_of(globs, settings.root):
         return f"what it depends on has changed: {', '.join(globs)}"
-    recorded, command = cassette.extra.get(UPSTREAM), settings.upstream_of(path)
+    recorded = known.get(UPSTREAM)
     if recorded is not None and command is not None and version is not None:
         current = version(command)
         if current is not None and current != recorded:
             return f"it was recorded from version {recorded}, the service has {current}"
     return None
+
+
+def _noted(path: Path, cassette: Cassette, settings: UpkeepSettings) -> Mapping[str, str]:
+    """What was noted beside a cassette that cannot say it itself."""
+    if cassette.origin == "respool":
+        return {}
+    return beside.noted(settings.root / ".respool", settings.named(path), path)
 
 
 def recorded_at(cassette: Cassette) -> int | None:

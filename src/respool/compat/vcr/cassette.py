@@ -334,7 +334,10 @@ class Cassette:
         document: dict[str, Any] = {"requests": [one for one, _ in kept], "responses": [two for _, two in kept]}
         if self._metadata:
             document["metadata"] = self._metadata
-        self._persister.save_cassette(self._path, document, serializer=self._serializer)
+        from respool.cassette.upkeep.recorded_from import noted_beside
+
+        with noted_beside(Path(self._path), afresh=not used):
+            self._persister.save_cassette(self._path, document, serializer=self._serializer)
 
 
 def _holds_placeholder(request: Ours) -> bool:
