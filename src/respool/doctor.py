@@ -271,7 +271,7 @@ def _repair(places: Places, finding: Finding, backup: Backup, clock: Clock) -> F
     name, arguments = finding.fix.name, finding.fix.arguments
     try:
         for path in arguments.get("set_aside", ()):
-            backup.move_aside(Path(path))
+            backup.aside.take(Path(path))
         if name == "salvage":
             return Fixed(finding.code, *_salvage(places, backup, clock))
         if name == "rewrite_lock":  # taking it has done that

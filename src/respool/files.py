@@ -15,7 +15,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any
@@ -134,6 +134,43 @@ def private_folder(folder: Path) -> Path:
 def remove_tree(folder: Path) -> None:
     """Remove a folder of ours and all that is in it; what is already gone is no error."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+class Aside:
+    """Files and folders that a repair moves into the folder of its backup. `moved` are pairs of where one is now and where
+    it was; `save` writes them down, and is called before each move: a kill leaves a line too many, not a file that nobody
+    knows of.
+
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp())
+    >>> (place / "a").touch()
+    >>> aside = Aside(place / "backup", [], lambda: None)
+    >>> aside.take(place / "a"), (place / "a").exists()
+    (None, False)
+    >>> aside.give_back(Aside(place / "undo", [], lambda: None)), (place / "a").exists()
+    (None, True)
+    """
+
+    def __init__(self, folder: Path, moved: list[list[str]], save: Callable[[], object]) -> None:
+        self._folder, self.moved, self._save = folder, moved, save
+
+    def take(self, path: Path) -> None:
+        """Move a file or folder here; what is no longer there is no error."""
+        if path.exists():
+            self._move(path, private_folder(self._folder / "moved") / f"{len(self.moved)}-{path.name}")
+
+    def give_back(self, to: Aside) -> None:
+        """Move all back to where it was, as far as that place is free; `to` notes it, so that it can be undone again."""
+        for now, was in self.moved:
+            source, target = Path(now), Path(was)
+            if source.exists() and not target.exists():
+                private_folder(target.parent)
+                to._move(source, target)
+
+    def _move(self, source: Path, target: Path) -> None:
+        self.moved.append([str(target), str(source)])
+        self._save()
+        source.rename(target)
 
 
 def ignore_in_git(folder: Path) -> None:

@@ -18,7 +18,7 @@ from respool.batch.store.backups import Identity, back_up, identify, install, ke
 from respool.batch.store.connection import Database
 from respool.clock import Clock, rfc3339
 from respool.errors import SpoolUnreadable, UsageError
-from respool.files import private_folder, write_atomic
+from respool.files import Aside, private_folder, write_atomic
 
 MANIFEST = "manifest.json"
 
@@ -45,13 +45,10 @@ class Backup:
         data = {"v": 1, **{name: value for name, value in asdict(self).items() if name != "folder"}}
         write_atomic(self.folder / MANIFEST, json.dumps(data, indent=1))
 
-    def move_aside(self, path: Path) -> None:
-        """Move a file or folder into this backup; what is no longer there is no error."""
-        if path.exists():
-            kept = private_folder(self.folder / "moved") / f"{len(self.moved)}-{path.name}"
-            self.moved.append([str(kept), str(path)])
-            self.save()  # first: a kill between the two leaves a line too many, not a file that nobody knows of
-            path.rename(kept)
+    @property
+    def aside(self) -> Aside:
+        """The files and folders that are in this backup."""
+        return Aside(self.folder, self.moved, self.save)
 
 
 def take(places: Places, clock: Clock, why: str, *, damaged: bool = False) -> Backup:
@@ -109,13 +106,7 @@ def put_back(places: Places, clock: Clock) -> tuple[Backup, Backup]:
     else:
         with Database.open(places, clock=clock) as database:
             restore(database, backup.copy)
-    for now_at, was_at in backup.moved:
-        source, target = Path(now_at), Path(was_at)
-        if source.exists() and not target.exists():
-            aside.moved.append([was_at, now_at])
-            aside.save()
-            private_folder(target.parent)
-            source.rename(target)
+    backup.aside.give_back(aside.aside)
     backup.undone = True
     backup.save()
     return backup, aside

@@ -13,7 +13,7 @@ from respool.cassette.library import Library
 from respool.cassette.model import Cassette
 from respool.cli.exits import Exit
 from respool.cli.options import FOR_MACHINES, option
-from respool.cli.talk import put, put_json, say
+from respool.cli.talk import keep, put, put_json, say
 from respool.errors import CassetteError, CassetteMissing, UsageError
 from respool.phrases import counted, printable
 from respool.rerecord.settings import load_settings
@@ -47,7 +47,7 @@ def diff(old: Path, new: Path | None, ignored: tuple[str, ...], page: Path | Non
                 raise
             errors[name] = error
     if page is not None:
-        put_page(page, _page(old, new, compared, errors))
+        keep(page, _page(old, new, compared, errors))
     if as_json:
         put_json({
             "cassettes": [{"name": name or str(new or old), **as_data(each)} for name, each in compared.items()],
@@ -108,17 +108,6 @@ def _tell(compared: dict[str, Drift], errors: dict[str, CassetteError]) -> None:
         say(f"{counted(len(compared), 'cassette')}: {len(compared) - same} changed, {same} without a change")
     if proposed := proposal_line(compared.values()):
         say(f"always changed, and could count for nothing in [tool.respool.rerecord]:\n  {proposed}")
-
-
-def put_page(page: Path, text: str) -> None:
-    """Write a page, and say so. Raises UsageError if it cannot be written."""
-    from respool.files import write_atomic
-
-    try:
-        write_atomic(page, text, mode=0o644)
-    except OSError as error:
-        raise UsageError(f"the page {str(page)!r} cannot be written: {error.strerror}") from None
-    say(f"written: {page}")
 
 
 def _page(old: Path, new: Path | None, compared: dict[str, Drift], errors: dict[str, CassetteError]) -> str:

@@ -18,11 +18,10 @@ from respool.batch.store import reading
 from respool.batch.store.connection import Database
 from respool.batch.store.intake import Wishes
 from respool.cli import options
-from respool.cli.cassettes_diff import put_page
 from respool.cli.exits import Exit, exit_of_jobs, exit_of_signal
 from respool.cli.options import option, together
 from respool.cli.run import busy, view_for
-from respool.cli.talk import put, put_json, say, seconds_text, short
+from respool.cli.talk import keep, put, put_json, say, seconds_text, short
 from respool.clock import SYSTEM, rfc3339
 from respool.config import load_project, parse_duration
 from respool.errors import JobNotFound, UsageError
@@ -173,7 +172,7 @@ class _Rerecord:
         self._changes({key: results[key] for key in results if key in waiting})
         if self.page is not None:
             failed = {item.key: f"{item.kind}: {item.message or ''}" for item in handle.items(state=str(ItemState.FAILED))}
-            put_page(self.page, review_page.of_run(f"What respool rerecord changed ({self.asked.job})", results, failed))
+            keep(self.page, review_page.of_run(f"What respool rerecord changed ({self.asked.job})", results, failed))
         if ran.signal is not None or paused is not None:
             say("the same command again goes on where it stopped")
         return self._told_as_json(handle, results, code, ran.seconds)

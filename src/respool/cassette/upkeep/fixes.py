@@ -23,7 +23,7 @@ from respool.cassette.mapping.observed import stamp as stamp_of
 from respool.cassette.redaction import Redaction
 from respool.clock import rfc3339
 from respool.errors import CassetteBusy, RespoolError, UsageError
-from respool.files import private_folder, write_atomic
+from respool.files import Aside, private_folder, write_atomic
 from respool.findings import Finding, Fix
 from respool.phrases import counted
 
@@ -75,12 +75,10 @@ class Backup:
             self.files.append((_below(state, path), kept))
         self.save()
 
-    def move_aside(self, folder: Path) -> None:
-        """Move a folder into this backup."""
-        kept = private_folder(self.folder / "moved") / f"{len(self.moved)}-{folder.name}"
-        self.moved.append([str(kept), str(folder)])
-        self.save()  # first: a kill between the two leaves a line too many, not a folder that nobody knows of
-        folder.rename(kept)
+    @property
+    def aside(self) -> Aside:
+        """The folders that are in this backup."""
+        return Aside(self.folder, self.moved, self.save)
 
 
 def plan(finding: Finding) -> str:
@@ -194,7 +192,7 @@ class _Repairs:
         return f"what was begun is carried out{told}"
 
     def clear_staging(self, folder: str) -> str:
-        self._backup.move_aside(Path(folder))
+        self._backup.aside.take(Path(folder))
         return f"moved to {self._backup.folder}"
 
 
@@ -246,13 +244,7 @@ def undo(state: Path, now: int) -> tuple[Backup, Backup]:
                     placing.put(path, placing.taken(last.folder / copy))
                 elif path.is_file():
                     placing.remove(path)
-    for now_at, was_at in last.moved:
-        source, target = Path(now_at), Path(was_at)
-        if source.exists() and not target.exists():
-            aside.moved.append([was_at, now_at])
-            aside.save()
-            private_folder(target.parent)
-            source.rename(target)
+    last.aside.give_back(aside.aside)
     last.undone = True
     last.save()
     return last, aside
