@@ -14,6 +14,7 @@ from respool.batch.settle import NO_STREAK, Settled, Streak, follow, tripped
 from respool.clock import MICROSECONDS, local_time
 from respool.errors import SpoolUnwritable
 from respool.pace import Grant, Limit, Pace, Token
+from respool.phrases import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,4 +196,4 @@ def _breaker_text(streak: Streak, message: str) -> str:
         Kind.QUOTA: "check the account",
         Kind.UNAVAILABLE: "check the service",
     }.get(streak.kind or Kind.RAISED, "look at the failures")
-    return f"{streak.length} times in a row {streak.kind} ({message[:200]}); {advice}, then run the same command again"
+    return f"{counted(streak.length, 'time')} in a row {streak.kind} ({message[:200]}); {advice}, then run the same command again"

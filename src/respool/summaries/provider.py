@@ -101,6 +101,8 @@ class Provider:
                 )  # fmt: skip
         except (AgentRunError, UserError, CassetteError) as error:
             raise _failure(error, model) from error
+        except IndexError as error:  # pydantic-ai takes the first of the choices, and there may be none
+            raise TryFailed("invalid", "the answer of the service holds no choice") from error
         return Answer(
             _text(response), response.finish_reason or "stop",
             Usage(response.usage.input_tokens, response.usage.output_tokens), SYSTEM.monotonic() - began,
@@ -211,6 +213,10 @@ def _failure(error: Exception, model: Model) -> Exception:
     if _is_miss(error):
         return TryFailed("not_recorded", _first_line(_cause(error)))
     text = _said(error)
+    if type(error) is known.ModelConnectionError:  # whose own words are no more than that
+        text = f"no connection to {model.url or model.provider}: {_first_line(_cause(error))}"
+    if isinstance(error.__cause__, json.JSONDecodeError):
+        return TryFailed("invalid", "the answer of the service is no JSON")
     if isinstance(error, known.ModelNotFoundError):
         return TryFailed("unauthorised", f"the model {model} is not known there: {text}")
     kinds: tuple[tuple[type[Exception], str], ...] = (
@@ -227,7 +233,16 @@ def _failure(error: Exception, model: Model) -> Exception:
     status = getattr(error, "status_code", None)
     if isinstance(status, int) and status >= 500:
         return TryFailed("unavailable", text, getattr(error, "retry_after", None))
+    if (place := _elsewhere(error)) is not None:
+        here = model.url or model.provider
+        return TryFailed("unauthorised", f"{here} sends on to {place!r}; put the service's own address there")
     return GiveUp(f"{model} does not take the request: {text}")
+
+
+def _elsewhere(error: BaseException) -> str | None:
+    """Where the service's answer leads, if that is a redirect."""
+    response = getattr(error.__cause__, "response", None)
+    return response.headers.get("location") if getattr(response, "is_redirect", False) else None
 
 
 def _is_miss(error: BaseException) -> bool:
