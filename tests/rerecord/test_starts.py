@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -15,12 +16,24 @@ from recorded_suite import Project, Service, until
 from respool.cassette.staging import VARIABLE, Orders
 from respool.rerecord import programs, starts
 
+pytestmark = pytest.mark.timeout(900)  # seconds on a machine of its own
 HOLDS = """
 import sys
 from pathlib import Path
 from respool.rerecord.starts import turn
 with turn(Path(sys.argv[1])):
     print("mine", flush=True)
+    sys.stdin.read()
+"""
+STARTS = """
+import json, sys
+from pathlib import Path
+from respool.rerecord.programs import Tests
+command, env, folder = json.loads(sys.argv[1])
+with Tests(command, env, Path(folder), plays=True) as replay:
+    while not replay.started():
+        pass
+    print("it stands by", flush=True)
     sys.stdin.read()
 """
 
@@ -85,7 +98,20 @@ def test_a_replay_that_nobody_wants_is_ended(project: Project) -> None:
     assert not _replays(project)
 
 
-def test_a_replay_whose_unit_is_killed_ends_by_itself(project: Project, service: Service) -> None:
+def test_a_replay_that_stands_by_ends_with_whoever_started_it(project: Project) -> None:
+    project.plain("test_a")
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTS, json.dumps([*_command(project), str(project.path)])],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as starter:  # fmt: skip
+        assert starter.stdout is not None
+        assert starter.stdout.readline() == "it stands by\n"
+        assert _replays(project)
+        starter.kill()
+    until(lambda: not _replays(project))
+
+
+def test_a_unit_that_is_killed_leaves_no_replay(project: Project, service: Service) -> None:
     project.plain("test_a", "/held/a")
     service.gate.clear()
     attempt = project.path / "attempt"
@@ -106,13 +132,19 @@ def test_a_replay_whose_unit_is_killed_ends_by_itself(project: Project, service:
 
 
 def _replay(project: Project) -> programs.Tests:
+    command, env = _command(project)
+    return programs.Tests(command, env, project.path, plays=True)
+
+
+def _command(project: Project) -> tuple[list[str], dict[str, str]]:
+    """What plays what was recorded of tests/test_a.py: its command and its environment."""
     orders = project.path / "replay.json"
     Orders(
         str(project.path), str(project.path / "tapes"), False, str(project.path / "facts.json"), str(project.path / "waited"),
         str(project.path / "pace"),
     ).write(orders)  # fmt: skip
     command = programs.pytest_command(["tests/test_a.py"], project.path / "cache")
-    return programs.Tests(command, {**project.environment(), VARIABLE: str(orders)}, project.path, plays=True)
+    return command, {**project.environment(), VARIABLE: str(orders)}
 
 
 def _running(project: Project) -> list[str]:

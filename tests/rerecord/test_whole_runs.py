@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections import Counter
 from itertools import pairwise
 
 import psutil
+import pytest
 from recorded_suite import KEY, TOKEN, Project, Service, until
 
 from respool.cassette.library import Library
 from respool.cassette.model import Cassette, Interaction, Request, Response
+
+pytestmark = pytest.mark.timeout(900)  # seconds on a machine of its own
 
 
 def old(project: Project, name: str) -> bytes:
@@ -119,7 +123,10 @@ def test_killed_at_any_point_the_same_command_goes_on(project: Project, service:
     process = project.start("rerecord", "--all", "--workers", "2")
     assert process.stderr is not None
     with process.stderr:
-        until(lambda: service.asked["/held/2"] and service.asked["/held/3"])
+        until(lambda: process.poll() is not None or (service.asked["/held/2"] and service.asked["/held/3"]))
+        assert process.poll() is None, process.stderr.read()
+        # What has ended is committed a moment after its lane has gone on to the next file.
+        until(lambda: Counter(state for state, _ in project.kinds("1").values())["done"] == 2)
         process.send_signal(signal.SIGKILL)
         process.wait(60)
     for name in ("test_2/test_it.json", "test_3/test_it.json"):

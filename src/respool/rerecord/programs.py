@@ -65,11 +65,16 @@ class Tests:
             )  # fmt: skip
         self._begun = SYSTEM.monotonic()
 
-    def started(self) -> None:
-        """Wait until it stands by, has collected its tests, or has ended; not longer than a start takes that computes."""
+    def started(self) -> bool:
+        """Wait until it stands by, has collected its tests, or has ended; False if that takes longer than a start does."""
         self._line.settimeout(LONGEST_START)
-        with contextlib.suppress(OSError):  # too long, or it ended without having read what it was told
+        try:
             self._line.recv(1)
+        except TimeoutError:
+            return False
+        except OSError:  # it ended without having read what it was told
+            pass
+        return True
 
     def play(self) -> None:
         """Tell one that stands by that there is something to play."""
