@@ -196,4 +196,5 @@ def _breaker_text(streak: Streak, message: str) -> str:
         Kind.QUOTA: "check the account",
         Kind.UNAVAILABLE: "check the service",
     }.get(streak.kind or Kind.RAISED, "look at the failures")
-    return f"{counted(streak.length, 'time')} in a row {streak.kind} ({message[:200]}); {advice}, then run the same command again"
+    often = counted(streak.length, "time")
+    return f"{often} in a row {streak.kind} ({message[:200]}); {advice}, then run the same command again"

@@ -242,7 +242,7 @@ def _failure(error: Exception, model: Model) -> Exception:
 def _elsewhere(error: BaseException) -> str | None:
     """Where the service's answer leads, if that is a redirect."""
     response = getattr(error.__cause__, "response", None)
-    return response.headers.get("location") if getattr(response, "is_redirect", False) else None
+    return None if response is None or not response.is_redirect else response.headers.get("location")
 
 
 def _is_miss(error: BaseException) -> bool:
