@@ -91,6 +91,12 @@ def test_stale_is_what_is_old_what_changed_and_what_was_never_recorded(root: Pat
         "refreshed every 30 days",
     }
     assert plan.units[0].reason.startswith("never recorded: tests/cassettes/")
+    (root / "tests" / "test_b.py").write_text(MARKED + MARKED.replace("test_it", "test_more").replace("import pytest", ""))
+    for name, days in (("it", 40), ("more", 50)):
+        recorded(root, f"test_b/test_{name}.json", days)
+    told = dict(zip(files(planned(root, Asked("stale"))), planned(root, Asked("stale")).units, strict=True))
+    assert "test_more.json: its oldest answer is 50 days old" in told["tests/test_b.py"].reason, "the oldest first"
+    assert told["tests/test_b.py"].reason.endswith(" (and 1 more)")
 
 
 def test_what_fits_nothing(root: Path) -> None:

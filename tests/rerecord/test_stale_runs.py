@@ -68,3 +68,18 @@ def test_without_the_notes_the_age_is_left(library: Project) -> None:
     tape, (_, date) = library.path / VCR, (library.path / VCR).read_text().split("Date:\n      - ")
     tape.write_text(tape.read_text().replace(date.splitlines()[0], "Wed, 01 Jan 2025 00:00:00 GMT"))
     assert list(stale(library)) == [VCR]
+
+
+def test_what_was_recorded_before_it_was_declared_is_told_once(library: Project) -> None:
+    shutil.rmtree(library.path / ".respool" / "recorded-from")
+    ended = library.run("cassettes", "check", "--only", "stale", code=0)
+    assert f"info     CASSETTE_UNTRACED  {VCR}: 1 cassette does not tell what it was recorded from" in ended.out
+
+
+def test_a_command_that_tells_no_version_is_named_and_nothing_is_stale_by_it(library: Project) -> None:
+    (library.path / "version").unlink()
+    ended = library.run("rerecord", "--stale", code=0)
+    assert ended.err == (
+        "'cat version' did not tell the version of its service: no cassette is called stale by it\n"
+        "nothing to do: no cassette is stale\n"
+    )

@@ -27,6 +27,7 @@ RULES = {
     "TEST_FILE_UNREADABLE": "A test file cannot be read",
     "BASELINE_EXPIRED": "An accepted finding was accepted until a day that is past",
     "BASELINE_IDLE": "An accepted finding is no longer found",
+    "CASSETTE_UNTRACED": "It is not known what a cassette was recorded from",
     "UPSTREAM_UNKNOWN": "The version of a service is not known",
 }
 """Every code of a check, with what it means."""

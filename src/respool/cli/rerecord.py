@@ -98,6 +98,8 @@ class _Rerecord:
 
     def go(self) -> int:
         plan = self._plan()
+        for command in plan.silent:
+            say(f"{command!r} did not tell the version of its service: no cassette is called stale by it")
         if self.given["dry_run"]:
             return self._dry(plan)
         preflight.check(
@@ -203,6 +205,8 @@ class _Rerecord:
         for line in report.stood(results):
             say(f"  {line}")
         lines = list(report.drift_lines(results))
+        if results and not lines:
+            say("  nothing changed in what was recorded")
         for line in lines[:SHOWN]:
             say(f"  {line}")
         if lines:

@@ -47,12 +47,14 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be recorded, in order. `never_recorded` are tests without a cassette, `orphans` cassettes without a test."""
+    """What will be recorded, in order. `never_recorded` are tests without a cassette, `orphans` cassettes without a test,
+    `silent` the commands that were to tell the version of a service and did not."""
 
     units: tuple[Planned, ...]
     never_recorded: tuple[str, ...]
     orphans: tuple[str, ...]
     unread: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
 
     @property
     def files(self) -> int:
@@ -85,6 +87,7 @@ def make_plan(asked: Asked, settings: Settings, tests: TestMap, failed: Mapping[
         tuple(planned), tuple(missing.test for missing in tests.missing),
         tuple(_relative(path, root) for path in tests.orphans),
         tuple(f"{_relative(each.file, root)}: {each.why}" for each in tests.unread),
+        _silent(settings) if asked.choice == "stale" else (),
     )  # fmt: skip
 
 
@@ -168,9 +171,17 @@ def _stale(known: Mapping[str, set[str]], settings: Settings, now: int) -> dict[
                 files.setdefault(path, []).append(file)
             elif "*" not in name:
                 never.setdefault(file, f"never recorded: {name}")
-    found = stale(files, now, upkeep, lambda command: version_of(command, settings.root))
-    told = {each.cassette: f"{_relative(each.cassette, settings.root)}: {each.reason}" for each in found}
-    return never | {file: reason for path, reason in told.items() for file in files[path]}
+    reasons: dict[str, list[str]] = {}
+    for each in stale(files, now, upkeep, lambda command: version_of(command, settings.root)):
+        for file in files[each.cassette]:
+            reasons.setdefault(file, []).append(f"{_relative(each.cassette, settings.root)}: {each.reason}")
+    return never | {file: told[0] + (f" (and {len(told) - 1} more)" if told[1:] else "") for file, told in reasons.items()}
+
+
+def _silent(settings: Settings) -> tuple[str, ...]:
+    """The declared commands that do not tell a version: by them nothing is stale."""
+    commands = sorted(set(load_upkeep(settings.root).upstream.values()))
+    return tuple(command for command in commands if version_of(command, settings.root) is None)
 
 
 def _relative(path: Path, root: Path) -> str:

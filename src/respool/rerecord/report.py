@@ -71,7 +71,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
             for each in plan.units
         ],
         "files": plan.files, "never_recorded": list(plan.never_recorded), "orphans": list(plan.orphans),
-        "unread": list(plan.unread),
+        "unread": list(plan.unread), "silent": list(plan.silent),
     }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from respool.canonical import digest
 from respool.cassette.library import Library
@@ -59,7 +59,7 @@ def reason_of(
     if refresh is not None and at is not None and now - at > refresh * MICROSECONDS:
         return f"its oldest answer is {days(now - at)} old, and it is to be refreshed every {days(refresh * MICROSECONDS)}"
     globs, command = settings.inputs_of(path), settings.upstream_of(path)
-    known = {**cassette.extra, **_noted(path, cassette, settings)} if globs or command is not None else {}
+    known = _origin(path, cassette, settings) if globs or command is not None else {}
     was = known.get(INPUTS)
     if was is not None and globs and was != digest_of(globs, settings.root):
         return f"what it depends on has changed: {', '.join(globs)}"
@@ -71,11 +71,18 @@ def reason_of(
     return None
 
 
-def _noted(path: Path, cassette: Cassette, settings: UpkeepSettings) -> Mapping[str, str]:
-    """What was noted beside a cassette that cannot say it itself."""
+def lacks_origin(path: Path, cassette: Cassette, settings: UpkeepSettings) -> bool:
+    """Whether it is declared what the cassette at `path` depends on, and not known what it was recorded from."""
+    wanted = [name for name, given in ((INPUTS, settings.inputs_of(path)), (UPSTREAM, settings.upstream_of(path))) if given]
+    known = _origin(path, cassette, settings) if wanted else {}
+    return any(name not in known for name in wanted)
+
+
+def _origin(path: Path, cassette: Cassette, settings: UpkeepSettings) -> Mapping[str, Any]:
+    """What the cassette says that it was recorded from, or, where it has no room for that, what was noted beside it."""
     if cassette.origin == "respool":
-        return {}
-    return beside.noted(settings.root / ".respool", settings.named(path), path)
+        return cassette.extra
+    return {**cassette.extra, **beside.noted(settings.root / ".respool", settings.named(path), path)}
 
 
 def recorded_at(cassette: Cassette) -> int | None:

@@ -20,7 +20,7 @@ from respool.cassette.mapping.test_map import TEST_FILES, TestMap, scan
 from respool.cassette.model import Cassette, Failure, Interaction
 from respool.cassette.redaction import DEFAULT, Redaction
 from respool.cassette.redaction.rules import Env, Form, Header, Json, Query, Rule
-from respool.cassette.upkeep.age import Version, reason_of, recorded_at
+from respool.cassette.upkeep.age import Version, lacks_origin, reason_of, recorded_at
 from respool.cassette.upkeep.settings import UpkeepSettings
 from respool.errors import CassetteError, SecretFound
 from respool.findings import Finding, Fix, Severity
@@ -101,14 +101,16 @@ def check(order: Order) -> Seen:
     paths = sorted({*(path for path in map_.cassettes if order.meant(path)), *_named(order.paths)})
     redaction = redaction_of(settings, order.environ)
     found: list[Spotted] = []
-    for path in paths:
-        found += _Look(order, map_, seen, redaction, path).all()
+    looks = [_Look(order, map_, seen, redaction, path) for path in paths]
+    for look in looks:
+        found += look.all()
     if "missing" in order.checks:
         found += _missing(order, map_)
     if set(order.checks) & _OF_TESTS:
         found += _unread(order, map_)
-    if "stale" in order.checks and order.version is not None:
-        found += _unknown_versions(settings, order.version)
+    if "stale" in order.checks:
+        found += _untraced([look.name for look in looks if look.untraced])
+        found += _unknown_versions(settings, order.version) if order.version is not None else ()
     return Seen(sorted(found, key=lambda each: (each.path, each.code, each.subject)), tuple(paths), map_)
 
 
@@ -141,6 +143,7 @@ class _Look:
         self.order, self.map, self.observed, self.path = order, map_, seen, path
         self.redaction = redaction.fresh()
         self.name = order.settings.named(path)
+        self.untraced = False  # it was recorded before it was declared what it depends on
 
     def all(self) -> Iterator[Spotted]:
         """What is asked for."""
@@ -242,6 +245,7 @@ class _Look:
 
     def stale(self, cassette: Cassette) -> Iterator[Spotted]:
         settings = self.order.settings
+        self.untraced = lacks_origin(self.path, cassette, settings)
         reason = reason_of(self.path, cassette, self.order.now, settings, self.order.version)
         if reason is not None:
             yield self.spotted("CASSETTE_STALE", Severity.WARNING, reason, "respool rerecord --stale")
@@ -311,6 +315,17 @@ def _unknown_versions(settings: UpkeepSettings, version: Version) -> Iterator[Sp
                 "UPSTREAM_UNKNOWN", Severity.INFO, command, "it did not tell the version of its service",
                 "run it by hand; --no-upstream leaves it out", None, "pyproject.toml", command,
             )  # fmt: skip
+
+
+def _untraced(names: Sequence[str]) -> Iterator[Spotted]:
+    """What was recorded before it was declared what it depends on: one finding for all, for there may be hundreds."""
+    if names:
+        many = counted(len(names), "cassette does not tell what it was", "cassettes do not tell what they were")
+        yield Spotted(
+            "CASSETTE_UNTRACED", Severity.INFO, names[0] + (" and others" if names[1:] else ""),
+            f"{many} recorded from, so a change of their inputs or of their service's version is not seen",
+            "it will be, once they are recorded again", None, "pyproject.toml", "inputs",
+        )  # fmt: skip
 
 
 def _unread(order: Order, map_: TestMap) -> Iterator[Spotted]:
