@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import threading
 from pathlib import Path
 
+import httpx
 import pytest
 from served import Server, project, serving, until
 
+from respool.batch.places import Places
 from respool.batch.spool import Spool
+from respool.files import FileLock
 from respool.web.problems import Problem
 from respool.web.registered import RegisteredTasks
 from respool.web.submissions import Submission, Submissions, read_body
@@ -120,3 +125,45 @@ def test_two_servers_of_one_spool(tmp_path: Path, tasks: RegisteredTasks) -> Non
         assert (new, new_again, first.id) == (True, False, again.id)
         with pytest.raises(Problem, match="another submission"):
             Submissions(other, 9).submit(body(tasks, '{"task":"serving_tasks:square","items":{}}'), "key")
+
+
+def test_the_server_answers_while_it_takes_a_submission_in(tmp_path: Path) -> None:
+    """One that takes long: another server of the spool has its turn, and keeps it."""
+    with serving(project(tmp_path)) as server:
+        others_turn = FileLock(Places.at(tmp_path / ".respool").files / "submissions.lock")
+        answers: list[int] = []
+        with others_turn.hold():
+            waiting = [
+                threading.Thread(target=lambda n=n: answers.append(server.submit("square", {"n": n}).status_code))
+                for n in range(3)
+            ]  # fmt: skip
+            for thread in waiting:
+                thread.start()
+            for _ in range(20):
+                assert server.bare.get(f"{server.url}/health").json()["status"] == "ok"
+            assert server.get("/jobs")["jobs"] == []
+            assert answers == []
+        for thread in waiting:
+            thread.join()
+        assert answers == [202] * 3
+        assert len(server.get("/jobs")["jobs"]) == 3
+
+
+def test_a_submission_under_way_is_taken_in_before_the_server_ends(tmp_path: Path) -> None:
+    with serving(project(tmp_path)) as server:
+        others_turn = FileLock(Places.at(tmp_path / ".respool").files / "submissions.lock")
+        with others_turn.hold():
+            client = httpx.Client(base_url=server.url, headers=server.client.headers, timeout=60, trust_env=False)
+
+            def submit() -> None:
+                with contextlib.suppress(httpx.HTTPError), client:  # it may be cut off: it is in, all the same
+                    client.post("/jobs", json={"task": "serving_tasks:square", "items": {f"k{n}": n for n in range(2000)}})
+
+            waiting = threading.Thread(target=submit)
+            waiting.start()
+            until(lambda: server.get("/health")["runner"] == "idle")
+            server.process.send_signal(signal.SIGTERM)
+        waiting.join()
+        assert server.process.wait(60) == 143
+    with Spool(tmp_path / ".respool") as spool:
+        assert [(job.sealed_at is not None, sum(job.counts.values())) for job in spool.jobs()] in ([], [(True, 2000)])

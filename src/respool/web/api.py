@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
-from respool.batch.model import ItemState, JobState, Kind
+from respool.batch.model import ItemState, Job, JobState, Kind
 from respool.errors import RespoolError
 from respool.web import forms
 from respool.web.looking import attempt_data
@@ -47,8 +48,12 @@ async def submit_job(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[!-~]+$")] = None,
 ) -> Any:  # fmt: skip
     """Submit items for a registered task. The same content while its job is open answers with that job."""
-    submission = read_body(await _body(request, office.max_body), office.tasks)
-    job, new = office.submissions.submit(submission, idempotency_key)
+    content = await _body(request, office.max_body)
+
+    def take_in() -> tuple[Job, bool]:
+        return office.submissions.submit(read_body(content, office.tasks), idempotency_key)
+
+    job, new = await run_in_threadpool(take_in)
     response.status_code = 202 if new else 200
     response.headers["Location"] = f"/jobs/{job.id}"
     return office.looking.document(job)

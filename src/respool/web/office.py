@@ -20,7 +20,8 @@ from respool.web.submissions import Submissions
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """One server's hands. `desk` is its connection for what it asks of the spool; the runner has one of its own."""
+    """One server's hands. `desk` is its connection for what it asks of the spool; the runner has one of its own, and so do
+    the submissions, which are taken in beside the event loop."""
 
     looking: Looking
     desk: Spool

@@ -86,13 +86,15 @@ async def serve(
         desk.database()
         engine = open_spools.enter_context(Spool(serving.spool, patience=serving.patience, told=told))
         reader = open_spools.enter_context(Database.open(desk.places, read_only=True))
+        submissions = Submissions(Spool(serving.spool, patience=HURRY), serving.settings.capacity)
+        open_spools.callback(submissions.close)
         pulse = Pulse(reader)
         conductor = Conductor(
             engine, desk.database(), pulse, workers=serving.workers, grace=serving.grace, told=told,
             listen=lambda: listen(conductor.stop),
         )  # fmt: skip
         office = Office(
-            Looking(reader, Redactor()), desk, Submissions(desk, serving.settings.capacity), tasks, pulse, conductor,
+            Looking(reader, Redactor()), desk, submissions, tasks, pulse, conductor,
             Keys(serving.token, sock.getsockname()[1]), SYSTEM, serving.settings.max_body,
         )  # fmt: skip
         any_address = serving.host not in LOOPBACK

@@ -8,6 +8,7 @@ the check and the insert cannot disagree.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -121,14 +122,21 @@ def _is_number(value: Any) -> TypeGuard[float]:
 
 
 class Submissions:
-    """The way into the spool. `capacity` is how many jobs may be open at once.
+    """The way into the spool, which `spool` is for alone. `capacity` is how many jobs may be open at once.
 
-    Two servers of one spool wait for each other here, so that both cannot find that a content is new.
+    For any thread, one at a time: a large submission takes seconds, and has to stay off the event loop. Two servers of one
+    spool wait for each other here too, so that both cannot find that a content is new.
     """
 
     def __init__(self, spool: Spool, capacity: int) -> None:
         self._spool, self._capacity = spool, capacity
+        self._one = threading.Lock()
         self._turn = FileLock(private_folder(spool.places.files) / "submissions.lock")
+
+    def close(self) -> None:
+        """Close the spool, after the submission that is under way."""
+        with self._one:
+            self._spool.close()
 
     def submit(self, submission: Submission, key: str | None) -> tuple[Job, bool]:
         """The job for this submission, and whether it is new. `key` is the request's Idempotency-Key.
@@ -137,7 +145,7 @@ class Submissions:
         """
         identity = submission.identity
         named = digest("respool:idempotency-key", key) if key is not None else None
-        with self._turn.hold():
+        with self._one, self._turn.hold():
             known = self._known(identity, named)
             if known is not None:
                 return known, False
