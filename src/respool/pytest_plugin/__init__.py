@@ -97,6 +97,12 @@ def pytest_configure(config: pytest.Config) -> None:
         from respool.pytest_plugin.summary import Summary
 
         config.pluginmanager.register(Summary(config), "respool-summary")
+        from respool.pytest_plugin.parallel import distributed
+
+        if distributed(config):
+            from respool.pytest_plugin.observing import FromWorkers
+
+            config.pluginmanager.register(FromWorkers(), "respool-from-workers")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -138,12 +144,10 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Keep which test opened which cassette, if any was opened."""
     if "respool.cassette.mapping.observed" in sys.modules:
-        from respool.pytest_plugin.observing import write_down
+        from respool.pytest_plugin.observing import tell, write_down
 
-        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-        if (trouble := write_down(session)) is not None and reporter is not None:
-            reporter.ensure_newline()
-            reporter.write_line(f"respool: {trouble}", yellow=True)  # no warning: a filter may make errors of these
+        if (trouble := write_down(session)) is not None:
+            tell(session, trouble)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -103,12 +103,25 @@ def test_what_several_share_is_shown_by_whole_runs_only(root: Path) -> None:
     assert whole[""] == [("test_it.json", [0, 1])]
 
 
-def test_processes_of_one_run_show_nothing_about_what_tests_share(root: Path) -> None:
+def test_processes_of_one_run_tell_one_story(root: Path) -> None:
     root.joinpath("tests/test_it.py").write_text(dedent(SUITE).replace('assert not "this"', "pass"))
     found = told(ran(root, "-n", "2"))
     assert found["test_marked"] == [("tape.json", [1, 2])]
-    assert found["test_each[1]"] == found["test_each[2]"] == [("shared.json", None)]
-    assert set(found[""]) == {("test_it.json", None)}
+    assert (found["test_each[1]"], found["test_each[2]"]) == ([("shared.json", [1, 2])], [("shared.json", [0, 2])])
+    left = [set(unplayed or ()) for _, unplayed in found[""]]
+    assert set.intersection(*left) == {0, 1}, "whichever of them opened it"
+    assert len(list((root / ".respool" / "observed").glob("*.json"))) == 1
+    partly = told(ran(root, "-n", "2", "-k", "module or each"))
+    assert (partly["test_each[1]"], {unplayed is None for _, unplayed in partly[""]}) == ([("shared.json", None)], {True})
+
+
+def test_a_worker_that_died_leaves_the_story_open(root: Path) -> None:
+    dies = "def test_dies():\n    import os\n    os._exit(3)\n"
+    root.joinpath("tests/test_it.py").write_text(dedent(SUITE).replace('assert not "this"', "pass"))
+    root.joinpath("tests/test_zz.py").write_text(dies)
+    found = told(ran(root, "-n", "2", "--max-worker-restart=0"))
+    shown = [unplayed for name, uses in found.items() if name.startswith("test_each") for _, unplayed in uses]
+    assert set(shown) <= {None}
 
 
 def test_nothing_is_written_where_no_cassette_is_opened(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """What runs observed: which test opened which cassette, and what of it was not played.
 
-A process that runs tests notes each cassette as it closes (microseconds), and writes one file at its end:
+A process that runs tests notes each cassette as it closes (microseconds), and writes one file at its end (a worker of
+pytest-xdist hands its notes to the process that started it):
 
     .respool/observed/1767225600000000-4711.json
       {"v": 1, "runs": [{"run": "...", "at": 1767225600000000, "root": "/work/project", "opened": [
         ["tests/test_a.py::test_one", "tests/cassettes/a.json", 3, [2], [1210, 1767225600000000000]], ...]}]}
 
-Readers join the files: of a test, the latest run counts, and the processes of one run (pytest-xdist) tell one story.
+Readers join the files: of a test, the latest run counts.
 Interactions are told by what was *not* played, mostly nothing; null stands for a use that shows nothing about it.
 """
 
