@@ -62,10 +62,20 @@ def _run(cell: Cell, folder: Path) -> Json | str:
             os.killpg(process.pid, signal.SIGKILL)
             return f"not done after {DEADLINE_S:.0f} s"
     if process.returncode != 0:
-        told = [line.strip(" |") for line in err.splitlines() if any(each.isalpha() for each in line)]
-        return (told or ["ended without a word"])[-1][:200]
+        return reason(err.replace(f"{folder}{os.sep}", ""))
     found: Json = json.loads(out.splitlines()[-1])
     return found
+
+
+def reason(err: str) -> str:
+    """What a Python that failed says of it: the error itself, without the picture of the place that may stand below.
+
+    >>> reason("Traceback (most recent call last):\\n  File ...\\nValueError: line 3: no YAML\\n  |\\n3 | - max-age\\n")
+    'ValueError: line 3: no YAML'
+    """
+    last = err.rpartition("Traceback (most recent call last):\n")[2].splitlines()
+    told = [line for line in last if line.strip() and not line.startswith(" ")]
+    return (told or ["ended without a word"])[0][:300]
 
 
 def summary(runs: list[Json]) -> list[Json]:
