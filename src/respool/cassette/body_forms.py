@@ -143,7 +143,7 @@ def _style(spaced: bool, ascii_only: bool, html: bool, slashes: bool, newline: b
 
 
 def _encoding(encoder: json.JSONEncoder) -> Callable[[Any], str]:
-    """`encoder.encode`, by a C encoder that is made once: making it for each body is a quarter of the work for a short one."""
+    """`encoder.encode`, by a C encoder that is made once: made for each body it is a quarter of a short one's work."""
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     if make is None:  # another Python than CPython
         return encoder.encode

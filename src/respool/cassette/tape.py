@@ -37,16 +37,17 @@ class Tape(Sequence[Interaction]):
 
     def __init__(self, entries: list[dict[str, Any]]) -> None:
         self._entries = entries
-        self._made: list[Interaction | None] = [None] * len(entries)
+        # No list: of a large tape that is only played it would hold nothing, in one more cold place for each answer.
+        self._made: dict[int, Interaction] = {}
 
     def request(self, place: int) -> Request:
         """The request of one interaction: an index of a large tape makes no answer for it."""
-        made = self._made[place]
+        made = self._made.get(place)
         return _request(self._entries[place]["request"]) if made is None else made.request
 
     def response(self, place: int) -> Response | Failure:
         """What came back in one interaction: who plays it knows its request already."""
-        made = self._made[place]
+        made = self._made.get(place)
         return _answer(self._entries[place]) if made is None else made.response
 
     @overload
@@ -56,7 +57,8 @@ class Tape(Sequence[Interaction]):
     def __getitem__(self, place: int | slice) -> Interaction | Sequence[Interaction]:
         if isinstance(place, slice):
             return tuple(self[each] for each in range(*place.indices(len(self))))
-        made = self._made[place]
+        place = range(len(self._entries))[place]  # one counted from the end has its name from the start
+        made = self._made.get(place)
         if made is None:
             made = self._made[place] = _interaction(self._entries[place])
         return made

@@ -58,7 +58,7 @@ def patch(aiohttp: ModuleType) -> None:
             protocol = client.protocol(loop)
             protocol.plays = iter(_pieces(response, request.method))
             protocol.transport = _NOBODY
-            return client.connection(connector, request.connection_key, protocol, loop)
+            return client.connection(connector, None, protocol, loop)  # no key: that is a place among the pooled ones
 
         return connect
 
@@ -124,7 +124,8 @@ def _client(aiohttp: Any) -> _Client:
         release = close
 
         def __del__(self, _warnings: Any = None) -> None:
-            self.close()
+            if self._protocol is not None:
+                self.close()
 
     zstd = ("zstd",) if hasattr(aiohttp.http_parser, "HAS_ZSTD") else ()
     return _Client(aiohttp, Played, Connected, _teed(aiohttp), ("gzip", "deflate", "br", *zstd))
@@ -207,7 +208,8 @@ class _Call:
 
     def request(self) -> Request:
         request = self._request
-        return Request(request.method, str(request.url.with_fragment(None)), tuple(request.headers.items()), self._body)
+        url = str(request.url).partition("#")[0]
+        return Request(request.method, url, tuple(request.headers.items()), self._body)
 
     async def send(self) -> Any:
         with recorded_above():
