@@ -184,6 +184,19 @@ def test_what_no_test_plays_is_known_from_whole_runs_and_taken_out_reversibly(pr
     assert path.read_bytes() == before
 
 
+def test_a_test_that_was_renamed_after_a_run_has_no_claim_to_its_old_cassette(project: Project) -> None:
+    """What runs observed is kept for good, and must not hide an orphan for good."""
+    project.tape("shared", said(2), said("never"), said(3))
+    project.pytest()
+    suite = (project.path / "tests/test_a.py").read_text()
+    project.write("tests/test_a.py", suite.replace("test_one", "test_other").replace("test_three", "test_third"))
+    assert [each["path"] for each in project.found(code=1)["CASSETTE_ORPHAN"]] == ["tests/cassettes/test_a/test_one.json"]
+    project.cassettes.restore(project.cassettes.delete("test_a/test_one"))
+    project.tape("test_a/test_other", said(1))
+    project.pytest()
+    assert "CASSETTE_UNUSED" in project.found(code=1), "the test of the old name has no word in that, either"
+
+
 def test_an_observation_of_another_state_of_the_file_counts_for_nothing(project: Project) -> None:
     project.tape("shared", said(2), said("never"), said(3))
     project.pytest()

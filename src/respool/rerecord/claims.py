@@ -97,11 +97,11 @@ class _Claims:
 
     def __init__(self, settings: Settings, files: Sequence[str], idle: Collection[str]) -> None:
         self._root, self._files, self._idle = settings.root, frozenset(files), idle
-        self._seen = observed.read(settings.root / ".respool", settings.root)
         self._map = scan(
             settings.root, [Path(file) for file in files], folder=settings.folder, test_files=settings.test_files,
-            observed=self._seen,
+            observed=observed.read(settings.root / ".respool", settings.root),
         )  # fmt: skip
+        self._seen = self._map.seen
 
     def reason(self, path: Path, lost: Mapping[int, str]) -> str | None:
         """Why the cassette at `path` stays, None if nobody needs what is `lost` (place → request)."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from respool.cassette.library import Library
 from respool.cassette.mapping.observed import read as read_observed
+from respool.cassette.mapping.test_files import read as read_source
 from respool.cassette.mapping.test_map import TestMap, scan
 from respool.cassette.model import Cassette, Interaction, Request, Response
 from respool.cassette.naming import cassette_path, of_parameters
@@ -377,3 +378,17 @@ def test_a_name_that_a_fixture_gives_is_that_of_every_test_it_reaches(tmp_path: 
     own = "test_d.py::test_d plays a cassette for each of its parameters: none of them has a claim to another's"
     assert found.claims == {shared: frozenset({"test_a.py::test_a", "test_b.py::test_b"})}, own
     assert {test.partition("::")[0] for test in scan(tmp_path).tests_of(shared)} == {"test_a.py", "test_b.py", "test_c.py"}
+
+
+@pytest.mark.parametrize(("source", "test", "there"), [
+    ("def test_a(): ...", "test_a[x::y]", True), ("def test_b(): ...", "test_a", False),
+    ("class TestA:\n    def test_a(self): ...", "TestA::test_a", True),
+    ("class TestA:\n    def test_b(self): ...", "TestA::test_a", False),
+    ("class TestB:\n    def test_a(self): ...", "TestA::test_a", False),
+    ("from base import Base\nclass TestA(Base): ...", "TestA::test_inherited", True),
+    ("@parameterized.expand([1])\ndef test_a(n): ...", "test_a_0_x", True), ("from others import test_a", "test_a", True),
+    ("from others import *", "test_a", True), ("globals()['test_' + 'a'] = print", "test_a", True),
+    ("test_a = made()", "test_a", True), ("def f(): ...", "module.f", True),
+])  # fmt: skip
+def test_whether_a_test_may_be_in_a_file(source: str, test: str, there: bool) -> None:
+    assert read_source(source, "/t/test_it.py").may_hold(test) is there

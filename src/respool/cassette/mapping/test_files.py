@@ -71,12 +71,22 @@ class Fixture(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """All of one file; `calls` are those that belong to no test and no fixture."""
+    """All of one file; `calls` are those that belong to no test and no fixture, `names` whatever has a name in it (None: it
+    may hold more, which it imports unseen or makes as it runs)."""
 
     tests: tuple[Case, ...]
     fixtures: Mapping[str, Fixture]
     calls: tuple[Call, ...]
     generates: bool
+    names: frozenset[str] | None
+
+    def may_hold(self, test: str) -> bool:
+        """Whether the test of that id (behind its file's name) may be one of this file."""
+        *classes, name = test.partition("[")[0].split("::")
+        if self.names is None or "." in name or any(case.name == HOLE and case.cls in classes for case in self.tests):
+            return True
+        made = any(name.startswith(f"{known}_") for known in self.names)  # decorators that make many tests of one
+        return (name in self.names or made) and self.names.issuperset(classes)
 
 
 def read(text: str, file: str) -> Reading:
@@ -117,7 +127,7 @@ class _Reader:
                 tests += self._class(node, "", module)
         loose = self._calls((node for node in ast.walk(self._tree) if id(node) not in spoken), "", self._names)
         generates = any(getattr(node, "name", "") == "pytest_generate_tests" for node in self._tree.body)
-        return Reading(tuple(tests), fixtures, tuple(loose), generates)
+        return Reading(tuple(tests), fixtures, tuple(loose), generates, _named(self._tree))
 
     def _class(self, node: ast.ClassDef, above: str, outer: tuple[Mark, ...]) -> Iterator[Case]:
         line, bases = self._lineage(node)
@@ -249,6 +259,19 @@ class _Reader:
     def text(self, node: ast.expr, names: Mapping[str, ast.expr]) -> str:
         """What an expression of this file says."""
         return told(node, names, self._file)
+
+
+def _named(tree: ast.Module) -> frozenset[str] | None:
+    """Whatever has a name in a file, None if it may hold more than that."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.alias):
+            found.add(node.asname or node.name)
+        elif isinstance(node, ast.Name):
+            found.add(node.id)
+    return None if found & {"*", "globals", "vars", "setattr", "exec"} else frozenset(found)
 
 
 class _Opener(NamedTuple):

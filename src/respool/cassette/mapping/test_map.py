@@ -7,7 +7,7 @@ scan has a rule that holds for those names and for no other test's; what runs ob
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -55,7 +55,8 @@ class TestMap:
 
     `orphans` are cassettes in the folders of cassettes that no test names. An orphan in `doubtful` may yet belong to a
     test whose names only a run can tell, and that no run was seen to pass so far. `claims` are, of each cassette, the
-    tests that were seen to play it, or that may by their names though it is not named after them.
+    tests that were seen to play it, or that may by their names though it is not named after them. `seen` is what runs
+    observed, without tests that are in their files no more.
 
     >>> import tempfile
     >>> scan(Path(tempfile.mkdtemp())).files
@@ -74,11 +75,12 @@ class TestMap:
     owners: Mapping[Path, frozenset[str]] = field(repr=False)
     allowed: Mapping[Path, frozenset[int] | None] = field(repr=False)
     claims: Mapping[Path, frozenset[str]] = field(repr=False)
+    seen: runs.Observed = field(repr=False)
 
     @classmethod
     def empty(cls, root: Path) -> TestMap:
         """The map of no test files at all."""
-        return cls(root, {}, (), (), frozenset(), (), (), {}, {}, {})
+        return cls(root, {}, (), (), frozenset(), (), (), {}, {}, {}, runs.Observed({}))
 
     def tests_of(self, cassette: Path) -> tuple[str, ...]:
         """The ids of the tests that play `cassette`; a file alone stands for whatever in it does."""
@@ -101,7 +103,8 @@ def scan(
     root = Path(os.path.abspath(root))
     seen = observed or runs.Observed({})
     found = _python_files(root, [root / path for path in paths])
-    scopes, unread = _read_all(root, found, test_files)
+    scopes, unread = _read_all(found, test_files, {root / test.partition("::")[0] for test in seen.tests})
+    seen = _still_there(seen, {scope.file.relative_to(root).as_posix(): scope.reading for scope in scopes})
     there = _Shelf(cassettes_below(root, folder))
     joined = _Joined(root, there)
     for scope in scopes:
@@ -111,8 +114,9 @@ def scan(
     every = tuple(sorted({*there.paths, *(path for path in joined.owners if path.is_file())}))
     owners, claims = ({path: frozenset(tests) for path, tests in each.items()} for each in (joined.owners, joined.claims))
     return TestMap(
-        root, joined.entries, tuple(joined.missing), orphans, doubtful, tuple(unread), every, owners, joined.allowed, claims
-    )
+        root, joined.entries, tuple(joined.missing), orphans, doubtful, tuple(unread), every, owners, joined.allowed, claims,
+        seen,
+    )  # fmt: skip
 
 
 def cassettes_below(root: Path, folder: str = "cassettes") -> list[Path]:
@@ -221,7 +225,20 @@ def _skipped(place: str, name: str) -> bool:
     return name.startswith(".") or name in SKIPPED or os.path.exists(f"{place}/{name}/pyvenv.cfg")
 
 
-def _read_all(root: Path, files: list[Path], test_files: Sequence[str]) -> tuple[list[Scope], list[Unread]]:
+def _still_there(seen: runs.Observed, readings: Mapping[str, Reading]) -> runs.Observed:
+    """What was seen, without tests that were renamed or deleted since: theirs is no claim to any cassette."""
+    kept = {}
+    for test, uses in seen.tests.items():
+        file, _, rest = test.partition("::")
+        if not rest or file not in readings or readings[file].may_hold(rest):
+            kept[test] = uses
+    return runs.Observed(kept)
+
+
+def _read_all(
+    files: list[Path], test_files: Sequence[str], seen: Collection[Path]
+) -> tuple[list[Scope], list[Unread]]:
+    """The files that may have to do with cassettes: by a word in them, or because they were `seen` to."""
     readings: dict[Path, Reading] = {}
     unread: list[Unread] = []
     waiting: list[tuple[Path, bytes]] = []
@@ -231,7 +248,7 @@ def _read_all(root: Path, files: list[Path], test_files: Sequence[str]) -> tuple
         except OSError as error:
             unread.append(Unread(path, error.strerror or str(error)))
             continue
-        if any(word in text for word in WORDS) or path.name == "conftest.py":
+        if any(word in text for word in WORDS) or path.name == "conftest.py" or path in seen:
             _parse(path, text, readings, unread)
         else:
             waiting.append((path, text))

@@ -94,14 +94,13 @@ def check(order: Order) -> Seen:
     []
     """
     settings = order.settings
-    seen = observed.read(settings.root / ".respool", settings.root)
     alone = order.paths and all(path.is_file() for path in order.paths) and not set(order.checks) & _OF_TESTS
     # Files by themselves need no look at the tests: this is what runs before each commit.
-    map_ = TestMap.empty(settings.root) if alone else mapped(settings, seen)
+    map_ = TestMap.empty(settings.root) if alone else mapped(settings)
     paths = sorted({*(path for path in map_.cassettes if order.meant(path)), *_named(order.paths)})
     redaction = redaction_of(settings, order.environ)
     found: list[Spotted] = []
-    looks = [_Look(order, map_, seen, redaction, path) for path in paths]
+    looks = [_Look(order, map_, redaction, path) for path in paths]
     for look in looks:
         found += look.all()
     if "missing" in order.checks:
@@ -114,9 +113,9 @@ def check(order: Order) -> Seen:
     return Seen(sorted(found, key=lambda each: (each.path, each.code, each.subject)), tuple(paths), map_)
 
 
-def mapped(settings: UpkeepSettings, seen: observed.Observed | None = None) -> TestMap:
+def mapped(settings: UpkeepSettings) -> TestMap:
     """The map of the project's tests and cassettes."""
-    seen = observed.read(settings.root / ".respool", settings.root) if seen is None else seen
+    seen = observed.read(settings.root / ".respool", settings.root)
     files = tuple(dict.fromkeys((*settings.test_files, *TEST_FILES)))
     return scan(settings.root, folder=settings.folder, test_files=files, observed=seen)
 
@@ -139,8 +138,8 @@ def _named(paths: Iterable[Path]) -> Iterator[Path]:
 class _Look:
     """One cassette."""
 
-    def __init__(self, order: Order, map_: TestMap, seen: observed.Observed, redaction: Redaction, path: Path) -> None:
-        self.order, self.map, self.observed, self.path = order, map_, seen, path
+    def __init__(self, order: Order, map_: TestMap, redaction: Redaction, path: Path) -> None:
+        self.order, self.map, self.path = order, map_, path
         self.redaction = redaction.fresh()
         self.name = order.settings.named(path)
         self.untraced = False  # it was recorded before it was declared what it depends on
@@ -276,7 +275,7 @@ class _Look:
     def not_needed(self, count: int) -> list[int]:
         """The interactions that no test plays; none unless every test that uses the file was seen to, as it is now."""
         uses = [
-            (test, use) for test, opened in self.observed.tests.items() for use in opened if use.cassette == self.path
+            (test, use) for test, opened in self.map.seen.tests.items() for use in opened if use.cassette == self.path
         ]  # fmt: skip
         told = {test.partition("[")[0] for test, _ in uses}
         now = observed.stamp(self.path)
