@@ -55,7 +55,7 @@ bench: $(BENCH)  ## measure beside the peers, and save the figures with the mach
 	$(BIN)/python -m bench
 
 clean:  ## remove what these targets made
-	rm -rf .venv $(BENCH_VENV) .bench examples/*/.respool examples/demo/report.* .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf .venv $(BENCH_VENV) .bench examples/*/.respool examples/demo/report.* examples/demo/small-model.html .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A virtual environment is made anew when there is none, or when its Python is gone or too old.

@@ -26,7 +26,7 @@ TERM = re.compile(
 FEATURE = re.compile(
     r"^\[(?P<id>.+)\] (?P<direction>over|under)-represented: (?P<told>.*); v-test (?P<v>\S+)$", re.MULTILINE
 )
-FAULTS = ("429", "503", "truncated", "malformed", "ungrounded", "refused", "disconnect")
+FAULTS = ("429", "503", "too_long", "truncated", "malformed", "ungrounded", "refused", "disconnect")
 
 
 def functional(evidence: str) -> dict[str, Any]:
@@ -120,6 +120,10 @@ class Handler(BaseHTTPRequestHandler):
             told = "too many requests" if fault == "429" else "overloaded"
             error = {"error": {"message": told, "type": "rate_limit" if fault == "429" else "server_error", "code": fault}}
             self._send(int(fault), error, {"Retry-After": "1"} if fault == "429" else {})
+            return
+        if fault == "too_long":  # as llama.cpp says it
+            told = "request (9012 tokens) exceeds the available context size (8192 tokens), try increasing it"
+            self._send(400, {"error": {"message": told, "type": "exceed_context_size_error", "code": 400}})
             return
         said = answer(body["messages"])
         text = json.dumps(ungrounded(said) if fault == "ungrounded" else said, ensure_ascii=False)

@@ -70,5 +70,13 @@ def test_the_demo_of_clusters_and_their_summaries(tmp_path: Path) -> None:
     for told in ("too many requests", "the answer was cut", "the answer is no JSON", "overloaded",
                  "'BRCA3': it is no member that is shown"):  # fmt: skip
         assert told in shown
-    assert shown.rstrip().endswith(f"Done: 0 succeeded, 0 failed, {ended} cached")
+    assert f"Done: 0 succeeded, 0 failed, {ended} cached" in shown
     assert "by a program, not by a language model" in (demo / "report.html").read_text()
+    # What the small model wrote is told apart from that, and what it invented was caught.
+    small = shown.partition(f"Done: 0 succeeded, 0 failed, {ended} cached")[2]
+    assert re.search(r"^cluster \d+: invalid, again .*: no such term is in the evidence", small, re.MULTILINE), small
+    assert re.search(r"^cluster \d+: truncated, again .*: the answer was cut at 600 tokens", small, re.MULTILINE)
+    assert re.search(r"^Done: \d succeeded, \d failed, 0 cached$", small, re.MULTILINE)
+    page = (demo / "small-model.html").read_text()
+    assert "asked: SmolLM2-135M-Instruct at http://127.0.0.1:8095/v1" in page
+    assert "not by a language model" not in page

@@ -82,7 +82,8 @@ def test_from_the_first_word_to_the_last(here: Here) -> None:
     assert "'BRCA3': it is no member that is shown" in done.stderr
     assert "rate_limited" in done.stderr
     for number in range(1, 5):
-        assert re.search(rf"^cluster {number}: 'process {number}', confidence medium", done.stderr, re.MULTILINE)
+        told = rf"^cluster {number}: 'process {number}' by extractive, confidence medium"
+        assert re.search(told, done.stderr, re.MULTILINE)
     assert lines[-1] == "Done: 4 succeeded, 0 failed, 0 cached"
     assert "5 answered calls" in done.stderr
 
@@ -132,6 +133,26 @@ def test_a_known_price_is_forecast(here: Here) -> None:
     given = ["--provider", "openai", "--model", "gpt-4o", "--dry-run", "--json"]
     plan = json.loads(here("summarise", "clusters.json", *given).stdout)
     assert 0 < plan["forecast"]["cost"] < 1
+
+
+def test_some_clusters_by_another_model_beside_what_is_there(here: Here) -> None:
+    url = here.provider()
+    here("summarise", "clusters.json", *asking(url))
+    some = ["--only", "2", "--only", "4", "--only", "2", "--model", "another", "--max-tokens", "321"]
+    plan = here("summarise", "clusters.json", *asking(url), *some, "--dry-run")
+    assert [line.split()[:2] for line in plan.stdout.splitlines()] == [["write", "2"], ["write", "4"]]
+    assert "at most 642 written" in plan.stderr
+    done = here("summarise", "clusters.json", *asking(url), *some, "--html", "some.html", "--json")
+    assert json.loads(done.stdout)["result"]["succeeded"] == 2
+    assert "cluster 4: 'process 4' by another, confidence" in done.stderr
+    assert f"2 by another at {url}" in (here.folder / "some.html").read_text()
+    again = here("summarise", "clusters.json", *asking(url), "--html", "all.html")  # nobody's summary was taken away
+    assert again.stderr.splitlines()[-1] == "Done: 0 succeeded, 0 failed, 4 cached"
+    assert f"4 by extractive at {url}" in (here.folder / "all.html").read_text()
+
+
+def test_a_cluster_that_is_not_there(here: Here) -> None:
+    assert "there is no cluster 17, 9" in here("summarise", "clusters.json", "--only", "9", "--only", "17", code=2).stderr
 
 
 def test_every_attempt_can_be_read(here: Here) -> None:

@@ -146,6 +146,21 @@ def test_the_last_line_names_rejections_only_if_there_are_any() -> None:
     assert str(Tally(9, 3, 1, 3, 2, 0, 0)) == "Done: 3 succeeded, 1 failed, 3 cached, 2 rejected"
 
 
+def test_a_cluster_without_a_summary_says_who_was_asked_and_why_there_is_none(
+    summaries: Any, provider: Any, small: Any
+) -> None:
+    server = provider(dict.fromkeys((2, 3, 4), "ungrounded"))
+    two = replace(small, clusters=small.clusters[:2])
+    handle = summaries.run(two, summaries.settings(server))
+    report = report_of(summaries.spool.database(), handle.read(), two.to_data(), title="r")
+    failed = [entry for entry in report.entries if entry.summary is None]
+    assert [(entry.model, entry.calls) for entry in failed] == [(f"extractive at {server.url}", 3)]
+    page = as_html(report)
+    assert "No summary: none of 3 answers can be used. The last: $.themes[0].genes[" in page
+    assert f"asked: extractive at {server.url}" in page
+    assert f"each held to its evidence: 1 by extractive at {server.url}." in page
+
+
 def test_tokens_of_failed_calls_are_counted(summaries: Any, provider: Any, small: Any) -> None:
     server = provider({1: "ungrounded", 2: "truncated", 3: "malformed"})
     one = replace(small, clusters=small.clusters[:1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -71,6 +72,26 @@ def test_never_more_than_three_answered_calls(summaries: Any, provider: Any, sma
     assert server.requests == 18
     assert set(kinds(handle).values()) == {Kind.INVALID}
     assert tally(summaries.spool.database(), handle.read()).failed == 6
+
+
+def test_no_question_is_asked_twice(summaries: Any, provider: Any, small: Any) -> None:
+    """A model at temperature 0 would give the answer again that could not be used."""
+    server = provider(dict.fromkeys(range(1, 100), "truncated"))
+    handle = summaries.run(replace(small, clusters=small.clusters[:1]), summaries.settings(server))
+    (item,) = handle.items()
+    asked = [call.question for call in calls_of(summaries.spool.database(), item)]
+    assert len(set(asked)) == 3
+    assert "Your answer 2 cannot be used" in asked[2]
+    assert re.fullmatch(r"the answer was cut after \d+ tokens, before the 2000 that are allowed; be briefer", item.message)
+
+
+def test_a_question_that_is_too_long_for_the_model_is_told_as_such(summaries: Any, provider: Any, small: Any) -> None:
+    server = provider({1: "too_long"})
+    handle = summaries.run(replace(small, clusters=small.clusters[:1]), summaries.settings(server))
+    (item,) = handle.items()
+    assert item.attempts == 1
+    assert f"the question is too long for extractive at {server.url}: request (9012 tokens) exceeds" in item.message
+    assert "give the model a larger context" in item.message
 
 
 def test_a_throttle_uses_no_try_and_closes_the_key(summaries: Any, provider: Any, small: Any) -> None:

@@ -121,7 +121,7 @@ def _accepted(kind: type[R], accept: Callable[[Any], Sequence[str]], answer: Ans
     if answer.finish == "content_filter":
         raise _Unusable("refused", [f"the model declined: {answer.text[:300] or 'without a reason'}"])
     if answer.finish == "length":
-        raise _Unusable("truncated", [f"the answer was cut at {model.max_tokens} tokens; be briefer"])
+        raise _Unusable("truncated", [_cut(answer, model)])
     try:
         value = kind.from_data(canonical.decode(_bare(answer.text)))
     except canonical.NotCanonical as error:
@@ -131,6 +131,14 @@ def _accepted(kind: type[R], accept: Callable[[Any], Sequence[str]], answer: Ans
     if findings := accept(value):
         raise _Unusable("invalid", findings)
     return value
+
+
+def _cut(answer: Answer, model: Model) -> str:
+    """Where an answer was cut: at what is allowed, or before that, as at the end of a local model's context."""
+    if 0 < answer.usage.output < model.max_tokens:
+        used = f"{answer.usage.output} tokens, before the {model.max_tokens} that are allowed"
+        return f"the answer was cut after {used}; be briefer"
+    return f"the answer was cut at {model.max_tokens} tokens; be briefer"
 
 
 def _bare(text: str) -> str:
@@ -143,14 +151,15 @@ def _bare(text: str) -> str:
 
 def _repairing(first: Question, before: Sequence[Exchange]) -> Question:
     """The question, with the last answer that could not be used and what was wrong with it."""
-    bad = next((one for one in reversed(before) if one.outcome in ("invalid", "truncated")), None)
-    if bad is None:
+    unusable = [one for one in before if one.outcome in ("invalid", "truncated")]
+    if not unusable:
         return first
-    turns = [*first.turns]
+    bad, turns = unusable[-1], [*first.turns]
+    told = repair(bad.findings, len(unusable))
     if bad.outcome == "invalid" and bad.answer:
-        turns += [("model", bad.answer[:KEPT]), ("user", repair(bad.findings))]
+        turns += [("model", bad.answer[:KEPT]), ("user", told)]
     else:  # half an answer is no example
-        turns = [("user", f"{first.turns[0][1]}\n{repair(bad.findings)}")]
+        turns = [("user", f"{first.turns[0][1]}\n{told}")]
     return Question(first.system, tuple(turns), first.schema_name, first.schema)
 
 

@@ -38,7 +38,10 @@ reason in one sentence."""
 
 _ASK = "<evidence>\n{evidence}\n</evidence>\nSummarise this cluster."
 _JUDGE = "<evidence>\n{evidence}\n</evidence>\n<claims>\n{claims}\n</claims>\nOne verdict for each claim."
-_REPAIR = "Your answer cannot be used:\n{findings}\nAnswer again, whole, with these mended. The evidence and the rules stand."
+_REPAIR = """\
+Your answer {number} cannot be used:
+{findings}
+Answer again, whole, with these mended. The evidence and the rules stand."""
 
 
 def question(evidence: Evidence) -> str:
@@ -46,9 +49,10 @@ def question(evidence: Evidence) -> str:
     return _ASK.format(evidence=evidence.as_text())
 
 
-def repair(findings: Sequence[str]) -> str:
-    """What the generator is told after an answer that cannot be used."""
-    return _REPAIR.format(findings="\n".join(f"- {finding}" for finding in findings[:20]))
+def repair(findings: Sequence[str], number: int) -> str:
+    """What the generator is told after its so-maniest answer that cannot be used. The number keeps two questions from being
+    the same, which a model that leaves nothing to chance would answer alike."""
+    return _REPAIR.format(number=number, findings="\n".join(f"- {finding}" for finding in findings[:20]))
 
 
 def judge_question(evidence: Evidence, claims: Sequence[str]) -> str:

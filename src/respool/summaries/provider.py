@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import warnings
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
@@ -62,6 +63,11 @@ class Ask(Protocol):
     async def __call__(self, model: Model, question: Question) -> Answer: ...
 
 
+_closed_with: WeakKeyDictionary[asyncio.AbstractEventLoop, list[AsyncGenerator[Any, None]]] = WeakKeyDictionary()
+"""The connections of each loop, which `asyncio.run` closes with it. A Provider does not hold them: one that is dropped while
+its loop runs would have them closed by a task that the end of the loop cancels."""
+
+
 class Provider:
     """Asks models with the keys, the time limit and the cassette of `settings`. Its connections belong to the event loop that
     first asked, and are closed with it."""
@@ -114,7 +120,7 @@ class Provider:
         if model not in known:
             generator = _connection(model, self._key(model))
             known[model] = await anext(generator)
-            _keep(known, generator)
+            _closed_with.setdefault(loop, []).append(generator)
         return known[model]
 
     def _key(self, model: Model) -> str:
@@ -122,11 +128,6 @@ class Provider:
         found = self._settings.key(where or "")
         # A cassette and a local service ask for none; the SDKs do.
         return found or ("recorded" if self._tape is not None else "none-needed")
-
-
-def _keep(known: dict[Any, Any], generator: AsyncGenerator[Any, None]) -> None:
-    """Hold a connection's generator for as long as its loop lives: `asyncio.run` closes it with the loop."""
-    known.setdefault("generators", []).append(generator)
 
 
 async def _connection(model: Model, key: str) -> AsyncGenerator[Any, None]:
@@ -236,7 +237,13 @@ def _failure(error: Exception, model: Model) -> Exception:
     if (place := _elsewhere(error)) is not None:
         here = model.url or model.provider
         return TryFailed("unauthorised", f"{here} sends on to {place!r}; put the service's own address there")
+    if _CONTEXT.search(text):
+        return GiveUp(f"the question is too long for {model}: {text}; give the model a larger context")
     return GiveUp(f"{model} does not take the request: {text}")
+
+
+# How OpenAI, llama.cpp, vLLM and others say that a question does not fit: "... exceeds the available context size".
+_CONTEXT = re.compile(r"context[ _](?:size|length|window)", re.IGNORECASE)
 
 
 def _elsewhere(error: BaseException) -> str | None:

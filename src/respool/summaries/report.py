@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -83,6 +84,15 @@ def report_of(database: Database, job: Job, clustering: Any, *, title: str) -> R
     )  # fmt: skip
 
 
+def written_by(report: Report) -> str:
+    """Which model wrote how many of the summaries, the most first.
+
+    For example "52 by gemini-2.5-flash at google, 3 by llama3.2 at http://localhost:11434/v1".
+    """
+    writers = Counter(entry.model for entry in report.entries if entry.summary is not None)
+    return ", ".join(f"{number} by {model}" for model, number in writers.most_common())
+
+
 def control_text(whole: Clustering) -> str | None:
     """What the negative control found, or None where none was made."""
     control = whole.control
@@ -136,7 +146,10 @@ def _entry(item: Item, judged: dict[str, Any] | None) -> Entry:
     except UsageError:
         return Entry(item.key, str(item.state), item.message or item.payload.get("malformed"), None, ())
     trust = Confidence.from_data(item.payload["confidence"])
-    plain = Entry(item.key, str(item.state), item.message, work.evidence, work.members, data_confidence=trust)
+    plain = Entry(
+        item.key, str(item.state), item.message, work.evidence, work.members, data_confidence=trust, model=str(work.model),
+        calls=item.attempts,
+    )  # fmt: skip
     if not isinstance(item.result, dict):
         return plain
     said, asked = item.result, item.result["asked"]

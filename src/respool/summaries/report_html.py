@@ -14,7 +14,7 @@ from respool.clusters.model import ClusterKind
 from respool.phrases import counted
 from respool.summaries.costs import cost_text
 from respool.summaries.evidence import Evidence, number_text
-from respool.summaries.report import Claim, Entry, Report
+from respool.summaries.report import Claim, Entry, Report, written_by
 from respool.summaries.report_picture import bars, colour, network
 
 _STYLE = files("respool.summaries").joinpath("report.css").read_text(encoding="utf-8")
@@ -35,7 +35,8 @@ def as_html(report: Report) -> str:
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(report.title)}</title>\n'
         f"<style>{_STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{escape(report.title)}</h1>\n"
-        f"<p>{escape(str(report.tally))}. {escape(_spent(report))}</p>\n{control}\n</header>\n{picture}\n"
+        f"<p>{escape(str(report.tally))}. {escape(_spent(report))}</p>\n<p>{escape(_written(report))}</p>\n{control}\n"
+        f"</header>\n{picture}\n"
         f'<nav aria-label="Clusters">{contents}</nav>\n<main>\n{body}\n</main>\n</body>\n</html>\n'
     )
 
@@ -43,6 +44,11 @@ def as_html(report: Report) -> str:
 def _spent(report: Report) -> str:
     tokens = report.spent.usage.input + report.spent.usage.output
     return f"{counted(report.spent.calls, 'answered call')}, {tokens} tokens, {cost_text(report.spent.cost)}."
+
+
+def _written(report: Report) -> str:
+    by = written_by(report)
+    return f"Written by models, each held to its evidence: {by}." if by else "No summary was written."
 
 
 def _content(entry: Entry, place: int) -> str:
@@ -60,8 +66,7 @@ def _article(entry: Entry, place: int, *, judged: bool) -> str:
         f'<h2>{escape(entry.key)}. {escape(title)}</h2> {"".join(_badges(entry, judged=judged))}</div>'
     ]
     if entry.summary is None:
-        why = entry.message or "it was not written yet"
-        parts.append(f'<p class="bad">No summary ({escape(entry.state)}): {escape(why)}</p>')
+        parts.append(f'<p class="bad">{escape(_missing(entry))}</p>')
     else:
         parts.append(f"<p>{escape(entry.summary.summary)}</p>")
         parts += [_claim(entry.key, claim) for claim in entry.claims]
@@ -72,6 +77,12 @@ def _article(entry: Entry, place: int, *, judged: bool) -> str:
     return "\n".join(part for part in parts if part)
 
 
+def _missing(entry: Entry) -> str:
+    if entry.state == "failed" and entry.calls > 1:
+        return f"No summary: none of {entry.calls} answers can be used. The last: {entry.message}"
+    return f"No summary ({entry.state}): {entry.message or 'it was not written yet'}"
+
+
 def _badges(entry: Entry, *, judged: bool) -> Iterator[str]:
     if entry.evidence is not None:
         noun = "gene" if entry.evidence.kind is ClusterKind.FUNCTIONAL else "entity"
@@ -79,6 +90,7 @@ def _badges(entry: Entry, *, judged: bool) -> Iterator[str]:
     if entry.data_confidence is not None:
         yield f'<span class="badge">data: {escape(entry.data_confidence.level.value)}</span> '
     if entry.summary is None:
+        yield f'<span class="badge">asked: {escape(entry.model or "?")}</span>'
         return
     yield f'<span class="badge">model: {escape(entry.summary.confidence)}</span> '
     if entry.mismatch:
