@@ -165,6 +165,16 @@ def test_a_killed_swap_does_not_overwrite_what_was_changed_since(library: Librar
     assert library.recover() == []
 
 
+def test_of_what_is_recorded_in_staging_no_previous_version_is_kept(library: Library) -> None:
+    staged = library.staging("run")
+    staged.save("a", said("one"))
+    staged.save("a", said("two"))
+    assert not staged.previous("a").exists()
+    library.save("a", said("one"))
+    library.swap(staged)
+    assert bodies(library.load(library.previous("a"))) == [b"one"]
+
+
 def test_a_swap_into_a_folder_that_takes_no_file_names_it_and_begins_nothing(library: Library) -> None:
     library.save("a", said("one"))
     staged = library.staging("run")

@@ -231,9 +231,11 @@ class Library:
         placing.put(path, written)
 
     def keep_previous(self, path: Path) -> None:
-        """Copy the cassette at `path` to where `restore` finds it."""
+        """Copy the cassette at `path` to where `restore` finds it; not one in staging, which nobody will want back."""
         from respool.cassette import placing
 
+        if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.state())):
+            return
         placing.put(self.previous(path), placing.taken(path))
 
     def previous(self, name: str | Path) -> Path:

@@ -101,7 +101,10 @@ def restore(paths: tuple[Path, ...], dry_run: bool, as_json: bool) -> int:
     for path in paths:  # all or none: a slip in the third name leaves the first two alone
         previous = Library(path.parent).previous(of_a_file(path))
         if not previous.is_file():
-            raise CassetteMissing(f"no previous cassette of {str(path)!r} was kept", where=str(previous))
+            raise CassetteMissing(
+                f"no previous cassette of {str(path)!r} was kept", where=str(previous),
+                why="one is when a cassette is recorded anew, converted over or deleted", command="respool cassettes list",
+            )  # fmt: skip
         if dry_run and not as_json:
             put(f"would restore  {path}  kept {moment(previous.stat().st_mtime_ns // 1000)}")
     for path in () if dry_run else paths:

@@ -211,7 +211,9 @@ class _Rerecord:
             say(f"  {line}")
         if lines:
             more = f"and {len(lines) - SHOWN} more; " if len(lines) > SHOWN else ""
-            say(f"  {more}what changed, in full: respool cassettes diff PATH; to go back: respool cassettes restore PATH")
+            look = "what changed, in full: respool cassettes diff PATH; to go back: respool cassettes restore PATH"
+            new = all(": new, " in line for line in lines)  # then there is nothing to compare them with, or to go back to
+            say(f"  {more}{'what is on them: respool cassettes show PATH' if new else look}")
         if told := report.proposed(results):
             say(f"  always changed, and could count for nothing in {TABLE}:\n    {told}")
 
