@@ -308,9 +308,7 @@ def complain(figures: Figures, unplayed: str) -> None:
 
 def _shown(path: Path) -> str:
     """Relative where it is below the working folder, as people type it."""
-    text = str(path)
-    here = os.path.join(os.getcwd(), "")
-    return text.removeprefix(here) if os.path.isabs(text) else text
+    return str(path).removeprefix(os.path.join(os.getcwd(), ""))
 
 
 def _statuses_allowed(fresh: Sequence[Interaction], allowed: frozenset[int] | None, where: str) -> None:

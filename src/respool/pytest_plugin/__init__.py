@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from respool.errors import RequestNotRecorded
+from respool.pytest_plugin.plain_imports import load_plainly
 from respool.pytest_plugin.stashed import DESELECTED, FAILURES, FIGURES, PASSED, RUNNING, TAPES
 
 __tracebackhide__ = True  # an error of a cassette is shown by what it says, not by how we came upon it
@@ -26,6 +27,8 @@ MARK = "cassette(name, *also, mode=..., scope=..., **options): play this test's 
 
 
 STAGED = "RESPOOL_STAGING" in os.environ
+
+load_plainly()
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:

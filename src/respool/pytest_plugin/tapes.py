@@ -24,17 +24,43 @@ from respool.pytest_plugin.stashed import FAILURES, FIGURES, PASSED, TAPES
 
 __tracebackhide__ = True  # an error is shown where a cassette was asked for
 
-_SHELF: pytest.StashKey[Shelf] = pytest.StashKey()
 _ALLOW = "allow the host: @pytest.mark.cassette(allowed_hosts=[...]), or allowed_hosts in [tool.respool.cassettes]"
+
+
+class _Run:
+    """What the cassettes of one run have in common."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.shelf = Shelf()
+        self._here, self._root = config.invocation_params.dir, config.rootpath
+        self._below = self._here != self._root
+
+    def command(self, test: str) -> str:
+        """What is to be typed where this run was started, to record the cassette."""
+        if not test:
+            return "pytest --cassettes=fill"
+        if self._below:
+            file, mark, rest = test.partition("::")
+            test = f"{os.path.relpath(self._root / file, self._here)}{mark}{rest}"
+        return f"pytest --cassettes=fill {shlex.quote(test)}"
+
+
+_RUN: pytest.StashKey[_Run] = pytest.StashKey()
+
+
+def _run(session: pytest.Session) -> _Run:
+    run = session.stash.get(_RUN, None)
+    if run is None:
+        run = session.stash[_RUN] = _Run(session.config)
+    return run
 
 
 class Tape:
     """One open cassette of a test or of a wider scope."""
 
     def __init__(self, want: Wanted, test: str, session: pytest.Session) -> None:
-        self._recording = Recording(
-            want.path, want.conditions, test=test, command=_command(test, session.config), load=_shelf(session).load
-        )
+        run = _run(session)
+        self._recording = Recording(want.path, want.conditions, test=test, command=run.command(test), load=run.shelf.load)
         used = self._recording.conditions
         _serial(used, session.config)
         self._unplayed = want.conditions.unplayed
@@ -155,13 +181,6 @@ def finish(item: pytest.Item, *, failed: bool = False) -> None:
     del item.stash[TAPES]
 
 
-def _shelf(session: pytest.Session) -> Shelf:
-    shelf = session.stash.get(_SHELF, None)
-    if shelf is None:
-        shelf = session.stash[_SHELF] = Shelf()
-    return shelf
-
-
 def _note(session: pytest.Session, figures: Figures) -> None:
     session.stash.setdefault(FIGURES, []).append(figures._asdict())
 
@@ -173,14 +192,3 @@ def _serial(given: Conditions, config: pytest.Config) -> None:
 
 def _swallowed(times: int) -> str:
     return f"the code under test swallowed this error ({counted(times, 'time')})"
-
-
-def _command(test: str, config: pytest.Config) -> str:
-    """What is to be typed where this run was started, to record the cassette."""
-    if not test:
-        return "pytest --cassettes=fill"
-    here = config.invocation_params.dir
-    if here != config.rootpath:
-        file, mark, rest = test.partition("::")
-        test = f"{os.path.relpath(config.rootpath / file, here)}{mark}{rest}"
-    return f"pytest --cassettes=fill {shlex.quote(test)}"
