@@ -21,6 +21,9 @@ from bench.rounds import progress
 OFF = {"respool": "no:respool", "pytest-recording": "no:recording", "cassetter": "no:cassetter"}
 """The plugins beside each other → what switches each off."""
 
+SUITES = ("nothing", "opened", "shared", "client")
+"""Tests without a plugin; tests that open a cassette each; that all open one and the same; with a client of their own."""
+
 _EACH_ITS_CLIENT = """
 import httpx, pytest
 
@@ -51,22 +54,23 @@ def measure(quick: bool, rounds: int) -> Json:
     tests = 100 if quick else 1_000
     found: dict[str, dict[str, list[float]]] = {}
     for number in range(rounds):
-        for suite, text in (("nothing", _NOTHING), ("opened", _OPENED), ("client", _EACH_ITS_CLIENT)):
+        for suite in SUITES:
             for who in ("none", *OFF):
-                if (who == "none") != (suite == "nothing"):
+                if (who == "none") != (suite == "nothing") or (suite == "shared" and who != "respool"):
                     continue
-                seconds = _suite(who, text, tests)
+                seconds = _suite(suite, who, tests)
                 found.setdefault(suite, {}).setdefault(who, []).append(seconds)
                 progress(f"  round {number + 1} suite {suite} under {who}: {seconds:.2f} s")
     return {"tests": tests, "seconds": found, "import_ms": {who: _import(module) for who, module in _MODULES.items()}}
 
 
-def _suite(who: str, text: str, tests: int) -> float:
+def _suite(suite: str, who: str, tests: int) -> float:
+    text = {"nothing": _NOTHING, "client": _EACH_ITS_CLIENT}.get(suite, _OPENED)
+    mark = 'pytest.mark.cassette("one.json")' if suite == "shared" else _MARKED.get(who, "pytest.mark.skip")
     with scratch() as folder:
         (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-        (folder / "test_it.py").write_text(
-            text.format(mark=_MARKED.get(who, "pytest.mark.skip"), tests=tests, url=entry(0).url), encoding="utf-8"
-        )
+        (folder / "pyproject.toml").touch()  # a project of its own: what a run notes down is not gathered in ours
+        (folder / "test_it.py").write_text(text.format(mark=mark, tests=tests, url=entry(0).url), encoding="utf-8")
         _PREPARED.get(who, _nothing)(folder, tests)
         off = [argument for name, switch in OFF.items() if name != who for argument in ("-p", switch)]
         used = _cpu()
@@ -97,29 +101,28 @@ def _nothing(folder: Path, tests: int) -> None:
     """No cassette."""
 
 
-def _for_respool(folder: Path, tests: int) -> None:
-    one = written("respool", 1, folder)
-    (folder / "cassettes").mkdir()
-    one.rename(folder / "cassettes" / "one.json")
+def _one_each(format_: str, named: str) -> Callable[[Path, int], None]:
+    """A cassette for each test, where its player looks for it by itself."""
 
-
-def _for_vcr(format_: str) -> Callable[[Path, int], None]:
     def prepared(folder: Path, tests: int) -> None:
         one = written(format_, 1, folder)
         cassettes = folder / "cassettes" / "test_it"
         cassettes.mkdir(parents=True)
-        for name in ("test_get", "test_nothing"):
+        for test in ("test_get", "test_nothing"):
             for number in range(tests):
-                shutil.copy(one, cassettes / f"{name}[{number}].yaml")
+                shutil.copy(one, cassettes / named.format(test=test, number=number))
+        one.rename(folder / "cassettes" / f"one{one.suffix}")
 
     return prepared
 
 
 _MARKED = {
-    "respool": 'pytest.mark.cassette("one.json")', "pytest-recording": "pytest.mark.vcr", "cassetter": "pytest.mark.vcr",
+    "respool": "pytest.mark.cassette", "pytest-recording": "pytest.mark.vcr", "cassetter": "pytest.mark.vcr",
 }  # fmt: skip
 _PREPARED: dict[str, Callable[[Path, int], None]] = {
-    "respool": _for_respool, "pytest-recording": _for_vcr("vcrpy"), "cassetter": _for_vcr("cassetter"),
+    "respool": _one_each("respool", "{test}-{number}.json"),
+    "pytest-recording": _one_each("vcrpy", "{test}[{number}].yaml"),
+    "cassetter": _one_each("cassetter", "{test}[{number}].yaml"),
 }  # fmt: skip
 _MODULES = {
     "respool": "respool.pytest_plugin", "pytest-recording": "pytest_recording.plugin",
