@@ -111,17 +111,25 @@ def test_a_replay_that_stands_by_ends_with_whoever_started_it(project: Project) 
     until(lambda: not _replays(project))
 
 
+def test_while_a_recording_waits_its_replay_stands_by_and_then_plays(project: Project, service: Service) -> None:
+    project.plain("test_a", "/held/a")
+    service.gate.clear()
+    unit = _unit(project)
+    until(lambda: service.asked["/held/a"] and _replays(project))
+    ahead = _replays(project)
+    service.gate.set()
+    seen = set[int]()
+    until(lambda: seen.update(_replays(project)) or unit.poll() is not None)
+    assert unit.returncode == 0
+    assert seen <= set(ahead), "no other one was started"
+    assert project.versions() == {"test_a/test_it.json": {1}}
+    assert service.paths() == ["/held/a"]
+
+
 def test_a_unit_that_is_killed_leaves_no_replay(project: Project, service: Service) -> None:
     project.plain("test_a", "/held/a")
     service.gate.clear()
-    attempt = project.path / "attempt"
-    attempt.mkdir()
-    (attempt / "payload.json").write_text('{"files": ["tests/test_a.py"]}')
-    told = {"RESPOOL_PAYLOAD": str(attempt / "payload.json"), "RESPOOL_VERDICT": str(attempt / "verdict.json")}
-    unit = subprocess.Popen(
-        [sys.executable, "-m", "respool.rerecord.unit", "--root", str(project.path), "--run", "one", "--timeout", "600"],
-        env={**project.environment(), **told}, cwd=project.path, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    unit = _unit(project)
     until(lambda: service.asked["/held/a"] and _replays(project))
     unit.kill()
     unit.wait()
@@ -129,6 +137,18 @@ def test_a_unit_that_is_killed_leaves_no_replay(project: Project, service: Servi
     service.gate.set()
     until(lambda: not _running(project))
     assert not project.cassettes
+
+
+def _unit(project: Project) -> subprocess.Popen[bytes]:
+    """The program that records tests/test_a.py."""
+    attempt = project.path / "attempt"
+    attempt.mkdir()
+    (attempt / "payload.json").write_text('{"files": ["tests/test_a.py"]}')
+    told = {"RESPOOL_PAYLOAD": str(attempt / "payload.json"), "RESPOOL_VERDICT": str(attempt / "verdict.json")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "respool.rerecord.unit", "--root", str(project.path), "--run", "one", "--timeout", "600"],
+        env={**project.environment(), **told}, cwd=project.path, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 def _replay(project: Project) -> programs.Tests:
@@ -147,15 +167,15 @@ def _command(project: Project) -> tuple[list[str], dict[str, str]]:
     return command, {**project.environment(), VARIABLE: str(orders)}
 
 
-def _running(project: Project) -> list[str]:
-    """What RESPOOL_STAGING says to each process in the folder of the project."""
-    found = []
+def _running(project: Project) -> dict[int, str]:
+    """The processes in the folder of the project, and what RESPOOL_STAGING says to each."""
+    found = {}
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if process.cwd() == str(project.path) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.environ().get(VARIABLE, ""))
+                found[process.pid] = process.environ().get(VARIABLE, "")
     return found
 
 
-def _replays(project: Project) -> list[str]:
-    return [told for told in _running(project) if told.endswith("replay.json")]
+def _replays(project: Project) -> list[int]:
+    return [pid for pid, told in _running(project).items() if told.endswith("replay.json")]

@@ -76,6 +76,10 @@ class Tests:
             pass
         return True
 
+    def lasts(self, seconds: float) -> bool:
+        """Whether it still runs so many seconds after its start."""
+        return self._wait(self._begun + seconds) is None
+
     def play(self) -> None:
         """Tell one that stands by that there is something to play."""
         self._stands_by, self._begun = False, SYSTEM.monotonic()
@@ -88,11 +92,15 @@ class Tests:
         What is still running is left to whoever ends our process group.
         """
         code = self._process.poll()
-        while code is None and (left := self._begun + seconds() - SYSTEM.monotonic()) > 0:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                code = self._process.wait(left)
+        while code is None and (until := self._begun + seconds()) > SYSTEM.monotonic():
+            code = self._wait(until)
         self._errors.seek(0)
         return Ended(code, self._errors.read().decode("utf-8", "replace"))
+
+    def _wait(self, until: float) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(max(0.0, until - SYSTEM.monotonic()))
+        return None
 
     def __enter__(self) -> Tests:
         return self

@@ -13,7 +13,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from respool.rerecord.units import FACTS, STAGING
 
 ACCEPTED = "accepted.json"
 RECORD, REPLAY = "record", "replay"
+SOON = 2.0  # seconds; a recording that takes longer waits for its service
 BUSY = 5.0  # seconds after which a unit is tried again that another process is recording
 
 
@@ -93,28 +94,28 @@ class Unit:
         return told
 
     def _recorded(self, base: Path) -> dict[str, Any] | Refusal:
-        """Record and play; what is told of it, or why it is refused. The replay is started while the recording waits for
-        its service, and stands by: a start costs as much as all that comes after it."""
+        """Record and play; what is told of it, or why it is refused. While a recording waits for its service, its replay is
+        started, and stands by: a start costs more than all that comes after it."""
         remove_tree(base)
         staged = Library(private_folder(base / "tapes"))
         self._name(base, RECORD)
-        with self._start(base, RECORD) as recording:
+        with ExitStack() as running:
+            recording = running.enter_context(self._start(base, RECORD))
             _ready_to_judge()
-            with self._start(base, REPLAY) as replay:
-                code, facts, complaint = self._end(base, RECORD, recording)
-                found = {name: staged.load(name) for name in staged.list()}
-                interactions = sum(len(cassette.interactions) for cassette in found.values())
-                keys = [os.environ.get(name, "") for name in self.settings.require_env]
-                refusal = acceptance.of_recording(
-                    code, facts, interactions, _leaks(found, keys), _errors(found, facts), complaint
-                )
-                if refusal is not None or facts is None:
-                    return refusal or Refusal(Kind.TESTS_FAILED, "pytest told nothing")
-                self._name(base, REPLAY)
-                with self._turn():
-                    replay.play()
-                    replay.started()
-                refusal = acceptance.of_replay(*self._end(base, REPLAY, replay))
+            ahead = running.enter_context(self._start(base, REPLAY, ahead=True)) if recording.lasts(SOON) else None
+            code, facts, complaint = self._end(base, RECORD, recording)
+            found = {name: staged.load(name) for name in staged.list()}
+            interactions = sum(len(cassette.interactions) for cassette in found.values())
+            keys = [os.environ.get(name, "") for name in self.settings.require_env]
+            refusal = acceptance.of_recording(
+                code, facts, interactions, _leaks(found, keys), _errors(found, facts), complaint
+            )
+            if refusal is not None or facts is None:
+                return refusal or Refusal(Kind.TESTS_FAILED, "pytest told nothing")
+            self._name(base, REPLAY)
+            replay = ahead or running.enter_context(self._start(base, REPLAY))
+            replay.play()
+            refusal = acceptance.of_replay(*self._end(base, REPLAY, replay))
         return refusal or self._told(found, facts)
 
     def _told(self, found: Mapping[str, Cassette], facts: Mapping[str, Any]) -> dict[str, Any] | Refusal:
@@ -140,10 +141,6 @@ class Unit:
         if waiting:  # else this was done before this process, and the previous ones must not be overwritten by these
             library.swap(staged, waiting)
 
-    def _turn(self, *, ahead: bool = False) -> AbstractContextManager[None]:
-        """One of the turns to start that all units of the project share."""
-        return turn(self.settings.root / ".respool" / "turns", ahead=ahead)
-
     def _name(self, base: Path, word: str) -> None:
         """Say and keep the command that comes next."""
         self.commands.append(f"{VARIABLE}={base / word}.json {shlex.join(self._command(base))}")
@@ -152,8 +149,8 @@ class Unit:
     def _command(self, base: Path) -> list[str]:
         return programs.pytest_command(self.files, base / "cache")
 
-    def _start(self, base: Path, word: str) -> programs.Tests:
-        """Start the tests in staging; back when their start is over."""
+    def _start(self, base: Path, word: str, *, ahead: bool = False) -> programs.Tests:
+        """Start the tests in staging, in turn with all units of the project; back when their start is over."""
         settings, orders = self.settings, base / f"{word}.json"
         pace = os.environ.get(PACE_VARIABLE) or str(settings.root / ".respool" / "pace")
         Orders(
@@ -161,7 +158,7 @@ class Unit:
             pace, dict(settings.limits), settings.transient, settings.allow_status, settings.max_pause,
         ).write(orders)  # fmt: skip
         env = programs.environment(**{VARIABLE: str(orders), PACE_VARIABLE: pace})
-        with self._turn(ahead=word == REPLAY):
+        with turn(settings.root / ".respool" / "turns", ahead=ahead):
             tests = programs.Tests(self._command(base), env, settings.root, plays=word == REPLAY)
             tests.started()
         return tests
