@@ -79,7 +79,7 @@ class Folder:
             env: dict[str, str] | None = None) -> Ended:  # fmt: skip
         """Call `respool ARGUMENTS`. Whatever happens, no traceback is shown."""
         done = subprocess.run(
-            [PROGRAM, *arguments], cwd=cwd or self.path, input=stdin, capture_output=True, text=True, timeout=60,
+            [PROGRAM, *arguments], cwd=cwd or self.path, input=stdin, capture_output=True, text=True, timeout=170,
             env={**os.environ, **(env or {})}, check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stdout + done.stderr, done.stderr
