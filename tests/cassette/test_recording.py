@@ -277,3 +277,44 @@ def test_patterns_are_made_anew_for_another_environment_but_not_for_another_test
     assert "fJ2kLq09xZtR7w" in redaction_here().secrets
     monkeypatch.delenv("WEATHER_API_KEY")
     assert "fJ2kLq09xZtR7w" not in redaction_here().secrets
+
+
+FILLING = """
+import sys
+import httpx
+from respool import use_cassette
+
+tape, url, *paths = sys.argv[1:]
+with use_cassette(tape, "fill"):
+    for path in paths:
+        httpx.get(url + path)
+    print("recorded", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_what_two_fills_record_at_once_stands_there_once(service: Service, tmp_path: Path) -> None:
+    """As it would if one had run behind the other: an occurrence of a request that only one of them has is kept."""
+    tape = tmp_path / "tape.json"
+    with use_cassette(tape, "fill"):
+        number(service, "/before")
+    fills = [
+        subprocess.Popen(
+            [sys.executable, "-c", FILLING, str(tape), service.url, *paths],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for paths in (("/before", "/a", "/b"), ("/a", "/before", "/a", "/before", "/c"))
+    ]  # fmt: skip
+    for fill in fills:  # both have loaded the tape, and recorded, before either writes
+        assert fill.stdout is not None
+        assert fill.stdout.readline() == "recorded\n"
+    for fill in fills:
+        fill.communicate("\n", timeout=60)
+        assert fill.returncode == 0
+    with use_cassette(tape) as deck:
+        urls = [each.request.url.removeprefix(service.url) for each in deck.cassette.interactions]
+        assert urls == ["/before", "/a", "/b", "/a", "/before", "/c"]
+        for path in urls:
+            number(service, path)
+        assert deck.unplayed == ()
+

@@ -7,7 +7,8 @@ overwritten; a new cassette takes the old one's place in one step, and the old o
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, TypeAlias
 
 from respool.cassette import format as own
-from respool.cassette.model import Cassette, Interaction
+from respool.cassette.model import Cassette, Interaction, Request
 from respool.cassette.naming import cassette_path as cassette_path
 from respool.errors import CassetteBusy, CassetteMissing, CassetteRefused, UsageError
 
@@ -83,11 +84,15 @@ class Library:
             self._put(path, cassette, self._there(path))
         return path
 
-    def keep(self, name: str | Path, header: Cassette, fresh: Sequence[Interaction], *, afresh: bool = False) -> Path:
+    def keep(
+        self, name: str | Path, header: Cassette, fresh: Sequence[Interaction], *, afresh: bool = False,
+        key: Callable[[Request], Hashable] | None = None,
+    ) -> Path:  # fmt: skip
         """Add `fresh` to the cassette, as it is by now: another process may have added to it since it was loaded.
 
-        `header` is what the cassette says of itself if it is new, or recorded `afresh` (then `fresh` is all that it
-        holds). Raises what `save` does.
+        `header` is the cassette as it was loaded, and what it says of itself if it is new, or recorded `afresh` (then
+        `fresh` is all that it holds). With the `key` of a request, its nth occurrence stands once: what the other process
+        has added of it meanwhile is not added again. Raises what `save` does.
         """
         path = self.path(name)
         with _written(path), self.lock(path, wait=_PATIENCE):
@@ -95,8 +100,9 @@ class Library:
             if there is None or afresh:
                 cassette = replace(header, interactions=tuple(fresh))
             else:
+                new = fresh if key is None else _not_yet(there.interactions, header.interactions, fresh, key)
                 cassette = replace(
-                    there, interactions=(*there.interactions, *fresh), matching=header.matching,
+                    there, interactions=(*there.interactions, *new), matching=header.matching,
                     at=there.at or header.at, test=there.test or header.test,
                 )  # fmt: skip
             self._put(path, cassette, there)
@@ -319,6 +325,24 @@ def _side(path: Path, digest: str) -> bytes:
     from respool.cassette.placing import side_folder
 
     return (side_folder(path) / digest).read_bytes()
+
+
+def _not_yet(
+    there: Sequence[Interaction], loaded: Sequence[Interaction], fresh: Sequence[Interaction],
+    key: Callable[[Request], Hashable],
+) -> list[Interaction]:  # fmt: skip
+    """Those of `fresh` whose occurrence nobody has added to what was loaded: of each key, as many are left out as came."""
+    added = Counter(key(each.request) for each in there) if there != loaded else Counter()
+    if added:
+        added.subtract(key(each.request) for each in loaded)
+    found = []
+    for each in fresh:
+        its = key(each.request)
+        if added[its] > 0:
+            added[its] -= 1
+        else:
+            found.append(each)
+    return found
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
@@ -15,7 +15,7 @@ from respool.cassette.deck import Closed, Deck, Throttle
 from respool.cassette.library import Library, load_cassette
 from respool.cassette.mapping.option_values import complaint
 from respool.cassette.matching import Matching
-from respool.cassette.model import Cassette, Failure, Interaction, Mode
+from respool.cassette.model import Cassette, Failure, Interaction, Mode, Request
 from respool.cassette.open_decks import Opened
 from respool.cassette.redaction import DEFAULT, Redaction, Rule
 from respool.errors import CassetteError, CassetteMissing, CassetteRefused, RequestNotRecorded, UsageError
@@ -184,7 +184,12 @@ class Recording:
             self._own, at=self._own.at or fresh[0].at, test=self.test or self._own.test,
             matching=self.conditions.matching.described(), extra={**self._own.extra, **dependencies(self.path)},
         )  # fmt: skip
-        Library(self.path.parent).keep(self.path, header, fresh, afresh=deck.mode is Mode.RERECORD)
+        # Custom matchers compare two requests; what they take for the same has no key of its own.
+        key = None if self.conditions.matching.custom else self._key
+        Library(self.path.parent).keep(self.path, header, fresh, afresh=deck.mode is Mode.RERECORD, key=key)
+
+    def _key(self, request: Request) -> Hashable:
+        return self.conditions.matching.key(self._redaction.request(request) or request)
 
     def __enter__(self) -> Deck:
         deck = self.open()
