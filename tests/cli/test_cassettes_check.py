@@ -122,6 +122,13 @@ def test_one_check_or_one_place_may_be_asked_for(project: Project) -> None:
     assert "there is no" in project.run("cassettes", "check", "tests/nowhere", code=2).err
 
 
+def test_whether_anything_is_stale_is_not_asked_where_nothing_says_when(project: Project) -> None:
+    said = project.run("cassettes", "check", "--only", "stale", code=2).err
+    assert "it is not said when a cassette is stale" in said
+    assert 'set refresh = "30d"' in said
+    project.found(code=0)
+
+
 def test_a_folder_that_is_named_is_looked_at_whatever_it_is_called(project: Project) -> None:
     (project.path / "tapes").mkdir()
     (project.path / "tapes" / "torn.json").write_text("{garbage")

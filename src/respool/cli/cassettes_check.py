@@ -79,6 +79,8 @@ def check_command(
     settings = load_upkeep()
     if undo:
         return _undo(settings, as_json)
+    if "stale" in only:
+        settings.need_schedule()
     order = Order(
         settings, SYSTEM.now(), tuple(path.absolute() for path in paths), only or CHECKS, dict(os.environ),
         None if no_upstream else lambda command: version_of(command, settings.root),

@@ -14,7 +14,7 @@ from respool.cassette.mapping.test_map import TestMap, scan
 from respool.cassette.upkeep.age import stale
 from respool.cassette.upkeep.settings import load_upkeep
 from respool.cassette.upkeep.upstream import version_of
-from respool.errors import NothingMatches, UsageError
+from respool.errors import NothingMatches
 from respool.phrases import counted
 from respool.rerecord import selection
 from respool.rerecord.history import Ended
@@ -157,11 +157,7 @@ def _priority(file: str, settings: Settings) -> str:
 def _stale(known: Mapping[str, set[str]], settings: Settings, now: int) -> dict[str, str]:
     """The files with a cassette that is stale, or was never recorded, and why."""
     upkeep = load_upkeep(settings.root)
-    if not (upkeep.refresh or upkeep.inputs or upkeep.upstream):
-        raise UsageError(
-            "it is not said when a cassette is stale", where=f"refresh in {TABLE}", command='set refresh = "30d"',
-            why="inputs and upstream in [tool.respool.cassettes] would say it, too",
-        )  # fmt: skip
+    upkeep.need_schedule()
     files: dict[Path, list[str]] = {}
     never: dict[str, str] = {}
     for file, names in known.items():

@@ -39,6 +39,14 @@ class UpkeepSettings:
     without: tuple[str, ...] = ()
     test_files: tuple[str, ...] = ()
 
+    def need_schedule(self) -> None:
+        """Raise UsageError where nothing says when a cassette is stale: who asks for that by name would always hear no."""
+        if not (self.refresh or self.inputs or self.upstream):
+            raise UsageError(
+                "it is not said when a cassette is stale", where="refresh in [tool.respool.rerecord]",
+                why=f"inputs and upstream in {TABLE} would say it, too", command='set refresh = "30d"',
+            )  # fmt: skip
+
     def named(self, cassette: Path) -> str:
         """The cassette's path below the root, with /; as it is if it lies elsewhere."""
         return (cassette.relative_to(self.root) if cassette.is_relative_to(self.root) else cassette).as_posix()
