@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the watch hears
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[RerecordTorture]:
-    torture = RerecordTorture(tmp_path, files=30, late=3, kills=3, seed=SEED, limit=40, most=3)
+    torture = RerecordTorture(tmp_path, files=20, late=2, kills=3, seed=SEED, limit=40, most=3)
     yield torture
     torture.close()
 
