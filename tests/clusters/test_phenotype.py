@@ -155,9 +155,11 @@ def test_one_axis_is_enough(tmp_path: Path) -> None:
     assert len(found.picture.x) == len(found.picture.y) == 61
 
 
-def test_a_resample_in_which_all_rows_are_alike_is_one_cluster(tmp_path: Path) -> None:
+@pytest.mark.parametrize("levels", ["01", "37"], ids=["categories", "numbers"])
+def test_a_resample_in_which_all_rows_are_alike_is_one_cluster(tmp_path: Path, levels: str) -> None:
+    low, high = levels
     rows = alike(24)
     for n, row in enumerate(rows[1:]):
-        row[1:3] = ("1", "0") if n < 2 else ("0", "1")
+        row[1:3] = (high, low) if n < 2 else (low, high)
     found = clustered(tmp_path, rows, k=2, min_size=2, min_share=0.0, resamples=60)  # 4 % of them draw neither
     assert [one.size for one in found.clusters] == [22, 2]
