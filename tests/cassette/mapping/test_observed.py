@@ -111,7 +111,7 @@ def test_processes_of_one_run_tell_one_story(root: Path) -> None:
     left = [set(unplayed or ()) for _, unplayed in found[""]]
     assert set.intersection(*left) == {0, 1}, "whichever of them opened it"
     assert len(list((root / ".respool" / "observed").glob("*.json"))) == 1
-    partly = told(ran(root, "-n", "2", "-k", "module or each"))
+    partly = told(ran(root, "-n", "1", "-k", "module or each"))
     assert (partly["test_each[1]"], {unplayed is None for _, unplayed in partly[""]}) == ([("shared.json", None)], {True})
 
 
