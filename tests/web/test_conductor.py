@@ -175,3 +175,18 @@ def test_a_task_that_is_gone_pauses_its_job_only(tmp_path: Path) -> None:
         assert "no module 'gone'" in server.get("/jobs/1")["paused"]["reason"]
         job = server.submit("square", {"n": 3}).json()["id"]
         server.ended(job)
+
+
+def test_a_spool_that_takes_no_writes_is_told_at_once_and_gone_on_with(tmp_path: Path) -> None:
+    with serving(project(tmp_path)) as server:
+        job = server.submit("describe", {"a": {"name": "A", "wait_for": "go"}, "b": {"name": "B"}}).json()["id"]
+        until(lambda: server.calls == ["a"])
+        with closing(sqlite3.connect(tmp_path / ".respool" / "spool.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            server.let("go")
+            until(lambda: "another program keeps the database locked" in server.said)
+            assert server.get("/health")["status"] == "degraded"
+            other.execute("ROLLBACK")
+        server.ended(job)
+        assert server.said.count("another program keeps the database locked") == 1
+        assert sorted(server.calls) == ["a", "b"]

@@ -110,6 +110,8 @@ class Conductor:
 
     def _saw(self, view: Snapshot) -> None:
         """Called several times a second during a run, which may last: what pauses in it has a time of its own to go on."""
+        if view.trouble is not None and (self.view is None or self.view.trouble is None):
+            self._told(f"respool: {view.trouble}")
         self.view = view
         now = self._clock.monotonic()
         if now - self._asked >= LOOK:
