@@ -63,8 +63,8 @@ TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
         for name in ("rules", "sensitive_positions", "secret_shapes", "secret_values", "known_values", "json_text", "edits")
     },
     **{
-        f"cassette/mapping/{name}.py": ("cassette/mapping/test_test_map.py", "what they say is held against what a run opens")
-        for name in ("literal_paths", "test_files", "wanted_names")
+        f"cassette/mapping/{name}.py": ("cassette/mapping/test_scan.py", "what they say is held against what a run opens")
+        for name in ("literal_paths", "reading", "wanted_names")
     },
     **{
         f"cassette/{name}.py": ("cli/test_cassettes_check.py", "a check is proven by what it finds on real cassettes")

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from respool.cassette.library import Library
-from respool.cassette.mapping.test_map import TestMap, cassettes_below
+from respool.cassette.mapping.scan import TestMap, cassettes_below
 from respool.cassette.model import Cassette, Failure, Interaction, header
 from respool.cassette.upkeep.age import reason_of, recorded_at
 from respool.cassette.upkeep.checks import mapped

@@ -16,7 +16,7 @@ from typing import Any
 from respool.cassette.drift import rule_of
 from respool.cassette.library import Library
 from respool.cassette.mapping import observed
-from respool.cassette.mapping.test_map import scan
+from respool.cassette.mapping.scan import scan
 from respool.cassette.model import Cassette
 from respool.clock import SYSTEM
 from respool.rerecord.changes import present

@@ -10,7 +10,7 @@ from shlex import quote
 from typing import Literal
 
 from respool.cassette.mapping import observed
-from respool.cassette.mapping.test_map import TestMap, scan
+from respool.cassette.mapping.scan import TestMap, scan
 from respool.cassette.upkeep.age import stale
 from respool.cassette.upkeep.settings import load_upkeep
 from respool.cassette.upkeep.upstream import version_of

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from respool.cassette.library import SUFFIXES
 from respool.cassette.mapping.literal_paths import HOLE, is_hollow
-from respool.cassette.mapping.test_files import Call, Case, Fixture, Mark, Reading
+from respool.cassette.mapping.reading import Call, Case, Fixture, Mark, Reading
 from respool.cassette.naming import cassette_path, of_parameters
 
 _ODD = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))  # what pytest-recording replaces in names

@@ -16,7 +16,7 @@ from respool.cassette.cleaning import cleaned
 from respool.cassette.leaks import Leak
 from respool.cassette.library import Library
 from respool.cassette.mapping import observed
-from respool.cassette.mapping.test_map import TEST_FILES, TestMap, scan
+from respool.cassette.mapping.scan import TEST_FILES, TestMap, scan
 from respool.cassette.model import Cassette, Failure, Interaction
 from respool.cassette.redaction import DEFAULT, Redaction
 from respool.cassette.redaction.rules import Env, Form, Header, Json, Query, Rule

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from respool.cassette.library import Library
 from respool.cassette.mapping.observed import read as read_observed
-from respool.cassette.mapping.test_files import read as read_source
-from respool.cassette.mapping.test_map import TestMap, scan
+from respool.cassette.mapping.reading import read as read_source
+from respool.cassette.mapping.scan import TestMap, scan
 from respool.cassette.model import Cassette, Interaction, Request, Response
 from respool.cassette.naming import cassette_path, of_parameters
 

@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 
 from respool.cassette.library import SUFFIXES, Library
 from respool.cassette.mapping import observed as runs
-from respool.cassette.mapping.test_files import Reading, read
+from respool.cassette.mapping.reading import Reading, read
 from respool.cassette.mapping.wanted_names import Scope, Want, wants
 
 SKIPPED = ("node_modules", "__pycache__", "site-packages", "build", "dist")
