@@ -10,7 +10,7 @@ import asyncio
 import json
 import re
 import warnings
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -215,7 +215,8 @@ def _failure(error: Exception, model: Model) -> Exception:
         return TryFailed("not_recorded", _first_line(_cause(error)))
     text = _said(error)
     if type(error) is known.ModelConnectionError:  # whose own words are no more than that
-        text = f"no connection to {model.url or model.provider}: {_first_line(_cause(error))}"
+        below = (one for one in reversed([*_chain(error)]) if not isinstance(one, RuntimeError))  # "no running event loop"
+        text = f"no connection to {model.url or model.provider}: {_first_line(next(below, error))}"
     if isinstance(error.__cause__, json.JSONDecodeError):
         return TryFailed("invalid", "the answer of the service is no JSON")
     if isinstance(error, known.ModelNotFoundError):
@@ -258,9 +259,13 @@ def _is_miss(error: BaseException) -> bool:
 
 def _cause(error: BaseException) -> BaseException:
     """The first of an error's causes; a miss of a cassette is told by SDKs as a broken connection."""
-    while (below := error.__cause__ or error.__context__) is not None:
-        error = below
-    return error
+    return list(_chain(error))[-1]
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _said(error: Exception) -> str:
