@@ -77,6 +77,7 @@ def test_the_demo_of_clusters_and_their_summaries(tmp_path: Path) -> None:
     assert re.search(r"^cluster \d+: invalid, again .*: no such term is in the evidence", small, re.MULTILINE), small
     assert re.search(r"^cluster \d+: truncated, again .*: the answer was cut at 600 tokens", small, re.MULTILINE)
     assert re.search(r"^Done: \d succeeded, \d failed, 0 cached$", small, re.MULTILINE)
+    assert re.search(r"^\d+ +1 .* failed \(invalid\) +\d+\+\d+ tokens ", small, re.MULTILINE)
     page = (demo / "small-model.html").read_text()
     assert "asked: SmolLM2-135M-Instruct at http://127.0.0.1:8095/v1" in page
     assert "not by a language model" not in page

@@ -38,5 +38,6 @@ say "Until here a program wrote, from the evidence alone ('by extractive'), so t
 # three answers that cannot be used a cluster has none, and the exit code is 1."
 show respool summarise 1 "${small_model[@]}" --html small-model.html || [ $? = 1 ]
 
-say "All that it was asked and that it answered is kept, for instance what came of its first answer on one of them:"
-show respool jobs attempts 3 --key 25
+say "Each of its answers, with what was wrong first; '--key 25' shows those on one cluster whole, and what was asked.
+# Both pages, report.html and small-model.html, say who wrote what."
+show respool jobs attempts 3
