@@ -48,7 +48,7 @@ def _spent(report: Report) -> str:
 
 def _written(report: Report) -> str:
     by = written_by(report)
-    return f"Written by models, each held to its evidence: {by}." if by else "No summary was written."
+    return f"Written, each held to its evidence: {by}." if by else "No summary was written."
 
 
 def _content(entry: Entry, place: int) -> str:
