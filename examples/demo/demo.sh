@@ -33,7 +33,7 @@ respool jobs attempts 2 | grep -E 'failed|interrupted'
 say "Once more: every summary is there already. The report links each claim to its evidence."
 show respool summarise 1 --html report.html --tsv report.tsv
 
-say "Until here a program wrote, from the evidence alone ('by extractive'), so that it reads well. Four of the clusters by a real
+say "Until here a program wrote, from the evidence alone ('by extractive'), so that it reads well. Six of the clusters by a real
 # language model, a very small one (SmolLM2, 135 million parameters): what it invents is found, and asked for again; after
 # three answers that cannot be used a cluster has none, and the exit code is 1."
 show respool summarise 1 "${small_model[@]}" --html small-model.html || [ $? = 1 ]

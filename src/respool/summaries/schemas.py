@@ -19,6 +19,20 @@ Coherence = Literal["coherent", "mixed", "unrelated"]
 
 
 @dataclass(frozen=True, slots=True)
+class _Summary(Record):
+    """What every summary says. "unrelated" without themes is a legal answer."""
+
+    title: str
+    summary: str
+    coherence: Coherence
+    themes: tuple[Record, ...]
+    not_explained: tuple[str, ...]
+    tags: tuple[str, ...]
+    confidence: Level
+    confidence_reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Theme(Record):
     """One thing that genes of the cluster have in common: `genes` are members that belong to the cited terms."""
 
@@ -29,17 +43,10 @@ class Theme(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionalSummary(Record):
-    """The summary of a gene cluster. "unrelated" without themes is a legal answer."""
+class FunctionalSummary(_Summary):
+    """The summary of a gene cluster."""
 
-    title: str
-    summary: str
-    coherence: Coherence
     themes: tuple[Theme, ...]
-    not_explained: tuple[str, ...]
-    tags: tuple[str, ...]
-    confidence: Level
-    confidence_reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +67,10 @@ class Pattern(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class PhenotypeSummary(Record):
-    """The summary of a cluster of entities. "unrelated" without themes is a legal answer."""
+class PhenotypeSummary(_Summary):
+    """The summary of a cluster of entities."""
 
-    title: str
-    summary: str
-    coherence: Coherence
     themes: tuple[Pattern, ...]
-    not_explained: tuple[str, ...]
-    tags: tuple[str, ...]
-    confidence: Level
-    confidence_reason: str
 
 
 Summary = FunctionalSummary | PhenotypeSummary
