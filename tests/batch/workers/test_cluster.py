@@ -287,6 +287,7 @@ def test_a_new_worker_at_the_old_address_refuses_what_was_sent_to_another(
 
 def test_a_cluster_without_workers_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clusters, "CONNECT", 1.0)
+    monkeypatch.setattr(clusters, "FIRST", 0.1)
     with started(tmp_path, 0) as cluster, Spool(tmp_path / "spool.db") as spool:
         wait_for(lambda: cluster.address())
         handle = spool.submit("far.py:square", numbers(4), folder=tmp_path)
@@ -297,6 +298,8 @@ def test_a_cluster_without_workers_ends_the_run(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_runner_that_dies_was_not_killed_by_what_ran_elsewhere(calm: Cluster, tmp_path: Path) -> None:
+    with connect(calm.address()) as far:
+        wait_for(far.threads)  # without any, the runner would send one item at a time
     with Spool(tmp_path / "spool.db") as spool:
         handle = spool.submit("far.py:wait", numbers(9, seconds=60), name="waiting", folder=calm.folder)
         program = "import sys; from respool.batch.spool import Spool; Spool(sys.argv[1]).run(workers=sys.argv[2])"
@@ -365,6 +368,18 @@ def test_what_cannot_work_there_is_refused_before_anything_starts(
     with Spool(tmp_path / ".respool" / "spool.db") as spool:
         assert [item.attempts for item in spool.job(1).items()] == [0]
         assert {item.state for item in spool.job(1).items()} == {"pending"}
+
+
+def test_the_first_worker_of_a_cluster_that_has_just_been_started_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many items run at once is decided when it is connected to."""
+    monkeypatch.setattr(clusters, "FIRST", DEADLINE)
+    with started(tmp_path, 0) as cluster:
+        address = cluster.address()
+        cluster.start_worker()  # it needs a second before it says that it is there
+        with connect(address) as far:
+            assert far.size == clusters.AHEAD * 2
 
 
 def test_a_cluster_that_does_not_answer_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from respool.clock import SYSTEM
 from respool.errors import UsageError
 
 CONNECT = 10.0  # seconds within which a cluster must answer, and within which a worker must come when there is none
+FIRST = 5.0  # seconds that a cluster which has just been started gets for its first worker: how many run is decided then
 LOOK = 0.3  # seconds between two looks at which workers there are
 SCHEME = "dask://"
 AHEAD = 2  # attempts that a worker gets for each of its threads, so that none waits for its next one
@@ -237,4 +238,6 @@ def connect(address: str) -> DaskCluster:
             f"no cluster answers at {address!r}", where="--workers", why=str(error) or type(error).__name__,
             command="dask scheduler, and dask worker tcp://HOST:PORT, start one",
         ) from None  # fmt: skip
+    with contextlib.suppress(TimeoutError):  # none yet: then one item at a time
+        client.wait_for_workers(1, timeout=FIRST)
     return DaskCluster(client, place)
