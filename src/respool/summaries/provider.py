@@ -215,8 +215,7 @@ def _failure(error: Exception, model: Model) -> Exception:
         return TryFailed("not_recorded", _first_line(_cause(error)))
     text = _said(error)
     if type(error) is known.ModelConnectionError:  # whose own words are no more than that
-        below = (one for one in reversed([*_chain(error)]) if not isinstance(one, RuntimeError))  # "no running event loop"
-        text = f"no connection to {model.url or model.provider}: {_first_line(next(below, error))}"
+        text = f"no connection to {model.url or model.provider}: {_first_line(_cause(error))}"
     if isinstance(error.__cause__, json.JSONDecodeError):
         return TryFailed("invalid", "the answer of the service is no JSON")
     if isinstance(error, known.ModelNotFoundError):
@@ -259,7 +258,8 @@ def _is_miss(error: BaseException) -> bool:
 
 def _cause(error: BaseException) -> BaseException:
     """The first of an error's causes; a miss of a cassette is told by SDKs as a broken connection."""
-    return list(_chain(error))[-1]
+    # "no running event loop" is none: a library asked where it runs, and was told so, before something went wrong.
+    return next((one for one in reversed([*_chain(error)]) if type(one) is not RuntimeError), error)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
