@@ -83,7 +83,7 @@ def test_what_is_not_recorded_is_said_so(wire: str, monkeypatch: pytest.MonkeyPa
         except RuntimeError:
             await provider(model, question("never asked"))
 
-    with pytest.raises(TryFailed, match="is not on .*json") as failed:
+    with pytest.raises(TryFailed, match=r"is not on .*json") as failed:
         asyncio.run(asked())
     provider.close()
     assert failed.value.kind == "not_recorded"
