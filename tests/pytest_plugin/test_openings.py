@@ -7,10 +7,8 @@ import pytest
 OPEN = "from respool.cassette.open_decks import current, outermost_first\n"
 
 
-def passed(project: pytest.Pytester, count: int, *options: str) -> pytest.RunResult:
-    result = project.runpytest_subprocess("-p", "no:cacheprovider", *options)
-    result.assert_outcomes(passed=count)
-    return result
+def outcomes(project: pytest.Pytester) -> dict[str, int]:
+    return project.runpytest_subprocess("-p", "no:cacheprovider").parseoutcomes()
 
 
 def test_it_is_open_around_the_test_s_own_fixtures_and_not_around_wider_ones(project: pytest.Pytester) -> None:
@@ -44,7 +42,7 @@ def last():
     yield
     assert told[3:] == [("wide ends", 0)]
 """)
-    passed(project, 2)
+    assert outcomes(project) == {"passed": 2}
 
 
 def test_a_test_without_fixtures_of_its_own_has_it_too(project: pytest.Pytester) -> None:
@@ -73,7 +71,7 @@ class TestSetUp(unittest.TestCase):
 def test_unmarked():
     assert not outermost_first()
 """)
-    passed(project, 3)
+    assert outcomes(project) == {"passed": 3}
 
 
 def test_whoever_asks_for_the_fixture_later_gets_the_one_that_is_open(project: pytest.Pytester) -> None:
@@ -89,7 +87,7 @@ def test_asking(asking, request):
     assert asking is current() is request.getfixturevalue("cassette")
     assert len(outermost_first()) == 1
 """)
-    passed(project, 1)
+    assert outcomes(project) == {"passed": 1}
 
 
 def test_a_fixture_in_the_place_of_ours_is_used_as_if_it_had_been_asked_for(project: pytest.Pytester) -> None:
@@ -108,7 +106,7 @@ import pytest
 def test_one():
     assert current().overridden
 """)
-    passed(project, 1)
+    assert outcomes(project) == {"passed": 1}
 
 
 def test_one_that_cannot_be_opened_fails_the_setup_and_leaves_nothing_open(project: pytest.Pytester) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gated import starting
 from real_clusters import functional
 
 from respool.errors import TryFailed
@@ -60,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.requests += 1
         if self.server.kind == "hang":
-            self.server.over.wait()
+            self.server.gate.wait()
             self.close_connection = True
             return
         status, headers, body = SENT[self.server.kind]
@@ -81,7 +82,7 @@ class Bad(ThreadingHTTPServer):
 
     def __init__(self, kind: str) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.kind, self.requests, self.over = kind, 0, threading.Event()
+        self.kind, self.requests, self.gate = kind, 0, threading.Event()
 
     @property
     def url(self) -> str:
@@ -92,18 +93,7 @@ class Bad(ThreadingHTTPServer):
 
 @pytest.fixture
 def bad() -> Iterator[Callable[[str], Bad]]:
-    started: list[Bad] = []
-
-    def start(kind: str) -> Bad:
-        started.append(Bad(kind))
-        threading.Thread(target=started[-1].serve_forever, daemon=True).start()
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.over.set()
-        server.shutdown()
-        server.server_close()
+    yield from starting(Bad)
 
 
 @pytest.mark.parametrize("kind", KIND_AND_WORDS)

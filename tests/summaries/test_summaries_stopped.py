@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gated import starting
 from real_clusters import functional
 
 sys.path.append(str(Path(__file__).parents[2] / "examples"))
@@ -40,18 +41,7 @@ class Waiting(Server):
 
 @pytest.fixture
 def waiting() -> Iterator[Callable[[int], Waiting]]:
-    started: list[Waiting] = []
-
-    def start(quick: int) -> Waiting:
-        started.append(Waiting(quick))
-        threading.Thread(target=started[-1].serve_forever, daemon=True).start()
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.gate.set()
-        server.shutdown()
-        server.server_close()
+    yield from starting(Waiting)
 
 
 class Here:
