@@ -20,6 +20,7 @@ from respool.batch.store import reading
 from respool.batch.store.intake import Wishes
 from respool.batch.tasks import task_of
 from respool.errors import JobNotFound, SpoolBusy, UsageError
+from respool.files import FileLock
 
 QUICK = Retry(base=0.01, jitter=0)
 
@@ -354,6 +355,19 @@ def test_a_live_runner_takes_up_what_is_submitted_and_refuses_a_second(tmp_path:
         go.set()
         runner.join(30)
         assert states(other, "second") == {"x": "done", "y": "done"}
+
+
+def test_a_runner_that_has_not_said_yet_who_it_is_is_told_as_such(tmp_path: Path) -> None:
+    """It takes the lock first, and writes into it a moment later."""
+    with Spool(tmp_path / "spool.db") as spool:
+        spool.database()
+        taken = FileLock(spool.places.owner_lock)
+        assert taken.acquire()
+        try:
+            with pytest.raises(SpoolBusy, match="it has just begun, and has not said yet who it is"):
+                spool.run()
+        finally:
+            taken.release()
 
 
 def test_cancel_and_run_again(spool: Spool) -> None:

@@ -252,9 +252,11 @@ class Spool:
 
     def _busy(self) -> SpoolBusy:
         holder = self.holder()
-        since = local_time(holder["since"]) if isinstance(holder.get("since"), int) else "an unknown time"
+        who = "it has just begun, and has not said yet who it is"  # the lock comes first, its holder's name a moment later
+        if isinstance(holder.get("since"), int):
+            who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}, since {local_time(holder['since'])}"
         return SpoolBusy(
-            f"a live runner holds this spool: process {holder.get('pid', '?')} on {holder.get('host', '?')}, since {since}",
+            f"a live runner holds this spool: {who}",
             where=str(self.places.database), why="one runner at a time moves the items of a spool",
             command="respool jobs list; --watch hands your job to that runner",
         )  # fmt: skip
